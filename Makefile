@@ -1,0 +1,165 @@
+# jeoul: weighs AI compute.
+#
+#   make run    install what is missing, build, run the demonstration plan, print a table and the report's path
+#   make test   install what is missing, build, run every test
+#
+#   make            build ./jeoul                      make fuzz      every fuzzer, ten minutes in all (FUZZ_SECONDS=…)
+#   make check      tests under ASan and UBSan         make tsan      the threaded tests under TSan
+#   make lint       format, static analysis            make install   into $(PREFIX)
+#   make clean
+#
+# Rooms call one way: each library may use those to its right, never to its left.
+
+ROOMS   := harness reports bench eval datasets engine base
+BUILD   ?= build
+MODE    ?= release
+CC      := gcc
+PREFIX  ?= /usr/local
+
+BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev gnuplot-nox
+TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev
+
+# ---------------------------------------------------------------------------------------------------------------------------------------
+LIBRARIES := libcjson sqlite3 libpcre2-8 libcrypto hwloc
+# Asked for only when something is compiled, so that `make run` on a bare machine can install pkg-config first.
+LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $$(shell pkg-config --cflags $(LIBRARIES)))$(LIBRARY_CFLAGS)
+LIBRARY_LIBS   = $(eval LIBRARY_LIBS := $$(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
+ifdef WERROR
+WARNINGS += -Werror
+endif
+CFLAGS_release := -O2
+CFLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+SANITIZE       := $(filter -fsanitize=%,$(CFLAGS_$(MODE)))
+
+OUT     := $(BUILD)/$(MODE)
+CFLAGS  := -std=c17 -D_GNU_SOURCE -g $(CFLAGS_$(MODE)) $(WARNINGS) -I. -pthread
+LDFLAGS := -pthread $(SANITIZE)
+LDLIBS   = $(LIBRARY_LIBS) -lpapi -lm -ldl
+COMPILE  = $(CC) $(CFLAGS) $(KERNEL_FLAGS) $(LIBRARY_CFLAGS) -MMD -MP
+
+sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
+library = $(OUT)/lib$(1).a
+
+ifeq ($(MODE),release)
+PROGRAM := jeoul
+else
+PROGRAM := $(OUT)/jeoul
+endif
+
+.DEFAULT_GOAL := all
+.PHONY: all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules -j$(shell nproc 2>/dev/null || echo 1)
+
+all: $(PROGRAM)
+
+$(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
+	$(CC) $(LDFLAGS) -o $@ -Wl,--whole-archive $(call library,harness) -Wl,--no-whole-archive $(filter-out $<,$^) $(LDLIBS)
+
+# --- objects and rooms -----------------------------------------------------------------------------------------------------------------
+# Kernels are one source per instruction set, compiled for it and chosen at run time.
+$(OUT)/engine/cpu/%.o: CFLAGS += $(if $(SANITIZE),,-O3)
+$(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
+$(OUT)/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
+
+$(OUT)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+define room_rules
+room-$(1): $(call library,$(1))
+$(call library,$(1)): $(patsubst %.c,$(OUT)/%.o,$(call sources,$(1)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
+
+# --- tests: tests/ROOM/test_UNIT.c is a Criterion program that links its room and those to the right of it --------------------------------
+rooms_from = $(if $(filter $(1),$(firstword $(2))),$(2),$(call rooms_from,$(1),$(wordlist 2,99,$(2))))
+test_program = $(patsubst tests/%.c,$(OUT)/tests/%,$(1))
+TEST_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard tests/$(room)/test_*.c)))
+TESTS := $(call test_program,$(TEST_SOURCES))
+
+define test_rules
+$(foreach source,$(filter tests/$(1)/%,$(TEST_SOURCES)),$(call test_program,$(source))): \
+$(OUT)/tests/$(1)/%: tests/$(1)/%.c tests/support.h $(foreach room,$(call rooms_from,$(1),$(ROOMS)),$(call library,$(room)))
+	@mkdir -p $$(@D)
+	$$(COMPILE) -o $$@ $$< $(foreach room,$(call rooms_from,$(1),$(ROOMS)),$(call library,$(room))) $$(LDFLAGS) $$(LDLIBS) -lcriterion
+endef
+$(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
+
+.PHONY: tests unit-tests e2e-tests
+tests: $(TESTS)
+unit-tests: tests
+	tests/run-units $(TESTS)
+e2e-tests: $(PROGRAM)
+	JEOUL=$(abspath $(PROGRAM)) tests/run-e2e
+
+# --- fuzzers: tests/fuzz/fuzz_UNIT.c, libFuzzer under ASan and UBSan -------------------------------------------------------------------
+FUZZ_SECONDS ?= 600
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_ROOMS := eval reports datasets engine base
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -std=c17 -D_GNU_SOURCE -I. -pthread -w
+$(BUILD)/fuzz/obj/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
+$(BUILD)/fuzz/obj/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) $(KERNEL_FLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/librooms.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(foreach room,$(FUZZ_ROOMS),$(call sources,$(room))))
+	@rm -f $@
+	ar rcs $@ $^
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/librooms.a
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) $(LIBRARY_CFLAGS) -o $@ $< $(BUILD)/fuzz/librooms.a $(LDLIBS)
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
+# --- what people type ------------------------------------------------------------------------------------------------------------------
+# Sub-makes, so that nothing is compiled before the packages are there.
+run: packages
+	@$(MAKE) --no-print-directory all
+	./jeoul run plans/demo.json --out report
+
+test: packages test-packages
+	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory unit-tests
+	@$(MAKE) --no-print-directory e2e-tests
+
+check: packages test-packages
+	@$(MAKE) --no-print-directory MODE=asan all tests
+	@$(MAKE) --no-print-directory MODE=asan unit-tests e2e-tests
+
+tsan: packages test-packages
+	@$(MAKE) --no-print-directory MODE=tsan tests
+	tests/run-units $(patsubst $(OUT)/%,$(BUILD)/tsan/%,$(filter $(OUT)/tests/engine/%,$(TESTS)))
+
+fuzz: packages test-packages
+	@$(MAKE) --no-print-directory fuzzers
+	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+packages:
+	@.ci/packages $(BUILD_PACKAGES)
+test-packages:
+	@.ci/packages $(TEST_PACKAGES)
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+lint:
+	clang-format --dry-run --Werror $(C_FILES)
+	clang-tidy --quiet $(filter-out tests/%,$(filter %.c,$(C_FILES))) -- $(filter-out -O%,$(CFLAGS)) $(LIBRARY_CFLAGS)
+format:
+	clang-format -i $(C_FILES)
+
+install: all
+	install -D -m 755 jeoul $(DESTDIR)$(PREFIX)/bin/jeoul
+	mkdir -p $(DESTDIR)$(PREFIX)/share/jeoul $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	cp -r plans datasets reports/prices $(DESTDIR)$(PREFIX)/share/jeoul/
+	./jeoul help --man > $(DESTDIR)$(PREFIX)/share/man/man1/jeoul.1
+	./jeoul help --bash-completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jeoul
+
+clean:
+	rm -rf $(BUILD) jeoul
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,235 @@
+/* JSON from outside: see json.h. */
+#include "base/json.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int line_of(const char *bytes, size_t offset)
+{
+    int line = 1;
+    for (size_t i = 0; i < offset; i++)
+        line += bytes[i] == '\n';
+    return line;
+}
+
+cJSON *json_parse(const char *file, const char *bytes, size_t n, struct error *err)
+{
+    size_t bad = utf8_invalid_at(bytes, n);
+    if (bad < n) {
+        error_set(err, ERROR_INPUT, "%s: line %d: byte %zu is not valid UTF-8", file, line_of(bytes, bad), bad);
+        return NULL;
+    }
+    const char *nul = memchr(bytes, '\0', n);
+    if (nul) {
+        error_set(err, ERROR_INPUT, "%s: line %d: a NUL byte in the text", file, line_of(bytes, (size_t)(nul - bytes)));
+        return NULL;
+    }
+    if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) { // a byte order mark is no part of the document
+        bytes += 3;
+        n -= 3;
+    }
+    const char *end = NULL;
+    cJSON *value = cJSON_ParseWithLengthOpts(bytes, n, &end, false);
+    if (!value) {
+        size_t offset = end && end >= bytes && (size_t)(end - bytes) <= n ? (size_t)(end - bytes) : n;
+        error_set(err, ERROR_INPUT, "%s: line %d: not valid JSON near \"%.*s\"", file, line_of(bytes, offset),
+                  (int)(n - offset < 24 ? n - offset : 24), bytes + offset);
+        return NULL;
+    }
+    size_t rest = (size_t)(end - bytes);
+    while (rest < n && strchr(" \t\r\n", bytes[rest]))
+        rest++;
+    if (rest < n) {
+        error_set(err, ERROR_INPUT, "%s: line %d: more text behind the end of the document", file, line_of(bytes, rest));
+        cJSON_Delete(value);
+        return NULL;
+    }
+    return value;
+}
+
+cJSON *json_read(const char *path, size_t limit_bytes, struct error *err)
+{
+    struct text text = {0};
+    if (!file_read(path, limit_bytes, &text, err))
+        return NULL;
+    cJSON *value = json_parse(path, text.bytes, text.length, err);
+    text_free(&text);
+    return value;
+}
+
+struct json_at json_root(const char *file, const cJSON *value)
+{
+    return (struct json_at){.file = file, .value = value};
+}
+
+struct json_at json_member(const struct json_at *at, const char *key)
+{
+    struct json_at member = {.file = at->file};
+    member.value = cJSON_IsObject(at->value) ? cJSON_GetObjectItemCaseSensitive(at->value, key) : NULL;
+    snprintf(member.path, sizeof member.path, "%.180s%s%.64s", at->path, at->path[0] ? "." : "", key);
+    return member;
+}
+
+struct json_at json_element(const struct json_at *at, int index)
+{
+    struct json_at element = {.file = at->file};
+    element.value = cJSON_IsArray(at->value) ? cJSON_GetArrayItem(at->value, index) : NULL;
+    snprintf(element.path, sizeof element.path, "%.230s[%d]", at->path, index);
+    return element;
+}
+
+bool json_error(const struct json_at *at, struct error *err, const char *format, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return error_set(err, ERROR_INPUT, "%s: %s%s%s", at->file, at->path, at->path[0] ? ": " : "", message);
+}
+
+static const char *kind(const cJSON *value)
+{
+    if (!value)
+        return "is missing";
+    if (cJSON_IsNull(value))
+        return "is null";
+    if (cJSON_IsBool(value))
+        return "is true or false";
+    if (cJSON_IsNumber(value))
+        return "is a number";
+    if (cJSON_IsString(value))
+        return "is a string";
+    if (cJSON_IsArray(value))
+        return "is an array";
+    return "is an object";
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t n = strlen(b), row[65];
+    if (n > 64)
+        return n;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            size_t least = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
+            row[j] = substituted < least ? substituted : least;
+        }
+    }
+    return row[n];
+}
+
+bool json_only(const struct json_at *at, const char *const *allowed, struct error *err)
+{
+    if (!json_object(at, err))
+        return false;
+    const cJSON *member;
+    cJSON_ArrayForEach(member, at->value) {
+        const char *nearest = NULL;
+        size_t best = (size_t)-1;
+        struct text list = {0};
+        bool known = false;
+        for (const char *const *name = allowed; *name; name++) {
+            known = known || strcmp(*name, member->string) == 0;
+            size_t distance = edit_distance(member->string, *name);
+            if (distance < best) {
+                best = distance;
+                nearest = *name;
+            }
+            text_format(&list, "%s%s", list.length ? ", " : "", *name);
+        }
+        if (!known) {
+            bool near = nearest && best <= 2 + strlen(member->string) / 4;
+            json_error(at, err, "unknown key \"%.64s\"%s%s%s; allowed: %s", member->string, near ? ", did you mean \"" : "",
+                       near ? nearest : "", near ? "\"?" : "", list.bytes ? list.bytes : "none");
+        }
+        text_free(&list);
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+bool json_object(const struct json_at *at, struct error *err)
+{
+    return cJSON_IsObject(at->value) || json_error(at, err, "%s, an object is wanted", kind(at->value));
+}
+
+bool json_array(const struct json_at *at, int *count, struct error *err)
+{
+    if (!cJSON_IsArray(at->value))
+        return json_error(at, err, "%s, an array is wanted", kind(at->value));
+    *count = cJSON_GetArraySize(at->value);
+    return true;
+}
+
+bool json_string(const struct json_at *at, const char **out, struct error *err)
+{
+    if (!cJSON_IsString(at->value))
+        return json_error(at, err, "%s, a string is wanted", kind(at->value));
+    *out = at->value->valuestring;
+    return true;
+}
+
+bool json_string_or(const struct json_at *at, const char *fallback, const char **out, struct error *err)
+{
+    *out = fallback;
+    return !at->value || json_string(at, out, err);
+}
+
+bool json_number(const struct json_at *at, double low, double high, double *out, struct error *err)
+{
+    if (!cJSON_IsNumber(at->value))
+        return json_error(at, err, "%s, a number is wanted", kind(at->value));
+    double value = at->value->valuedouble;
+    if (!isfinite(value) || value < low || value > high)
+        return json_error(at, err, "%.17g is outside %.17g … %.17g", value, low, high);
+    *out = value;
+    return true;
+}
+
+bool json_number_or(const struct json_at *at, double low, double high, double fallback, double *out, struct error *err)
+{
+    *out = fallback;
+    return !at->value || json_number(at, low, high, out, err);
+}
+
+bool json_integer(const struct json_at *at, int64_t low, int64_t high, int64_t *out, struct error *err)
+{
+    double value = 0;
+    if (!json_number(at, (double)low, (double)high, &value, err))
+        return false;
+    if (value != floor(value) || fabs(value) > 9007199254740992.0)
+        return json_error(at, err, "%.17g is not a whole number", value);
+    *out = (int64_t)value;
+    return true;
+}
+
+bool json_integer_or(const struct json_at *at, int64_t low, int64_t high, int64_t fallback, int64_t *out, struct error *err)
+{
+    *out = fallback;
+    return !at->value || json_integer(at, low, high, out, err);
+}
+
+bool json_bool_or(const struct json_at *at, bool fallback, bool *out, struct error *err)
+{
+    *out = fallback;
+    if (!at->value)
+        return true;
+    if (!cJSON_IsBool(at->value))
+        return json_error(at, err, "%s, true or false is wanted", kind(at->value));
+    *out = cJSON_IsTrue(at->value);
+    return true;
+}

@@ -1,0 +1,230 @@
+/* The engine: a reference Mixture-of-Experts inference engine, as a library. This header is its one door.
+ *
+ * It reads GGUF files as published, runs a step over any mix of prefill and decode rows from any sequences, and counts what it does. It
+ * knows no plan, no database and no report; it prints nothing and never exits. Callers need not know how weights are packed, which
+ * instruction set runs, or how the cache is paged.
+ *
+ * Exactness: a row's result depends on its own sequence only. What else is in the batch, the number of threads, how a prompt is cut into
+ * steps, and whether a prefix was computed or forked do not change a bit of it (on one backend and instruction set).
+ *
+ * Threads: an engine is used from one thread at a time; it owns its pool of workers. A tokenizer may be used from several. */
+#ifndef JEOUL_ENGINE_H
+#define JEOUL_ENGINE_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- A GGUF file, opened and validated, not loaded -------------------------------------------------------------------------------------
+ */
+
+struct model_file;
+
+/* Maps the file and checks every count, offset and size in it. NULL on failure: a truncated, foreign, empty or inconsistent file is
+ * ERROR_INPUT with the place named. */
+struct model_file *model_file_open(const char *path, struct error *err) MUST_CHECK;
+void model_file_close(struct model_file *file); // NULL is allowed
+
+/* Metadata for people and programs: key, type name ("u32", "string", "array of f32[151936]") and the value as text (arrays shortened to
+ * their first elements). Pointers live as long as the file. False when index is past the end. */
+struct model_meta {
+    const char *key, *type, *value;
+};
+bool model_file_meta(struct model_file *file, size_t index, struct model_meta *out);
+
+struct model_tensor {
+    const char *name, *type; // "blk.0.attn_q.weight", "Q4_K"
+    int n_dims;
+    int64_t shape[4]; // GGUF order: shape[0] is the contiguous one
+    uint64_t offset;  // in the file
+    uint64_t bytes;
+};
+bool model_file_tensor(struct model_file *file, size_t index, struct model_tensor *out);
+
+/* What kind of model it is. Numbers that the file does not have are 0; `arch` is never NULL. */
+struct model_info {
+    const char *name, *arch;        // general.name (or the file's name), general.architecture
+    char quantisation[16];          // the type that most of the weights' bytes have: "Q8_0"
+    uint64_t file_bytes;            // of the tensors' data
+    uint64_t parameters;            // all weights
+    uint64_t active_parameters;     // those that one token's path uses: top-k experts, LM head, one embedding row
+    uint64_t active_bytes;          // bytes of weights that decoding one token reads, as stored in the file
+    uint64_t active_operations;     // multiply and add counted apart, per token, without attention scores
+    uint64_t kv_elements_per_token; // K and V over all layers; × bytes of the cache type
+    bool random_weights;            // written by synth_write: accuracy is chance by construction
+    int n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_experts, top_k, n_ff, n_vocab;
+    int context_length;
+};
+
+/* Fails when the architecture is not supported (named with the list of those that are) or its metadata is incomplete. A vocabulary-only
+ * file (no tensors) is an error here, not in tokenizer_open. */
+bool model_file_info(struct model_file *file, struct model_info *out, struct error *err) MUST_CHECK;
+
+/* --- Tokenizer -------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct tokenizer;
+
+/* From the GGUF's own vocabulary; a vocabulary-only file will do. Keeps nothing of the file. */
+struct tokenizer *tokenizer_open(struct model_file *file, struct error *err) MUST_CHECK;
+void tokenizer_close(struct tokenizer *tokenizer);
+
+struct token_list {
+    int32_t *ids; // owned by the list; token_list_free
+    size_t count, capacity;
+};
+void token_list_free(struct token_list *list);
+
+enum tokenize_flags {
+    TOKENIZE_BOS = 1,     // add the special tokens that the model's own tokenizer adds by default (BOS, EOS where it says so)
+    TOKENIZE_SPECIAL = 2, // recognise control tokens ("<|im_end|>") in the text; without it they are plain text
+};
+
+/* Appends the tokens of n bytes (any bytes: NUL and invalid UTF-8 too) to `out`. */
+bool tokenize(const struct tokenizer *tokenizer, const char *bytes, size_t n, int flags, struct token_list *out,
+              struct error *err) MUST_CHECK;
+
+/* The bytes of one token, not NUL-terminated, *n of them; control tokens give their text. NULL when the id is out of range. */
+const char *token_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *n);
+
+struct tokenizer_info {
+    const char *model, *pre; // tokenizer.ggml.model, tokenizer.ggml.pre: "gpt2", "olmo"
+    int n_vocab;
+    int32_t bos, eos, eot; // -1: the file names none
+    bool adds_bos, adds_eos;
+};
+struct tokenizer_info tokenizer_info(const struct tokenizer *tokenizer);
+
+/* --- Engine ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct engine;
+
+enum engine_kv { ENGINE_KV_F16, ENGINE_KV_BF16, ENGINE_KV_F32 };
+
+struct engine_options {
+    int threads;       // 0: every online CPU
+    enum engine_kv kv; // type of the K and V cache
+    size_t kv_tokens;  // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
+    int max_rows;      // rows that one step may hold; 0: 512
+    bool exact;        // float activations (weights dequantised on the fly): the reference, slow
+    const char *isa;   // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
+};
+
+/* Loads and packs the model. The file may be closed afterwards only with the engine (the engine keeps using it). */
+struct engine *engine_open(struct model_file *file, const struct engine_options *options, struct error *err) MUST_CHECK;
+void engine_close(struct engine *engine);
+
+struct engine_facts {
+    const char *backend, *isa; // "cpu", "avx512"
+    int threads, max_rows, n_vocab;
+    size_t kv_tokens;
+    uint64_t packed_bytes; // memory that the packed weights take
+    uint64_t kv_bytes;     // memory of the cache
+    uint64_t load_ns;
+};
+struct engine_facts engine_facts(const struct engine *engine);
+
+/* Uses only the first `threads` workers (1 … as opened) from the next step on: configurations can be compared without packing again. */
+void engine_use_threads(struct engine *engine, int threads);
+
+/* Sequences. A sequence is a list of tokens already computed, in pages that forks share. Numbers are small, reused after free. */
+int engine_seq_new(struct engine *engine, struct error *err) MUST_CHECK;           // -1 on failure
+int engine_seq_fork(struct engine *engine, int seq, struct error *err) MUST_CHECK; // a copy that shares the pages; -1 on failure
+void engine_seq_free(struct engine *engine, int seq);
+int engine_seq_length(const struct engine *engine, int seq);          // tokens in it
+void engine_seq_truncate(struct engine *engine, int seq, int length); // forgets the tokens from `length` on
+
+/* What a row of a step asks for. */
+enum engine_want {
+    ENGINE_WANT_NOTHING, // only fill the cache
+    ENGINE_WANT_LOGITS,  // the logits after this token, [n_vocab]
+    ENGINE_WANT_SCORE,   // how likely `target` is after this token, without giving out the logits
+};
+
+struct engine_row {
+    int seq;
+    int32_t token; // appended to its sequence, in the order of the rows
+    enum engine_want want;
+    int32_t target;        // for ENGINE_WANT_SCORE; -1: only the argmax
+    float *logits;         // for ENGINE_WANT_LOGITS: the caller's [n_vocab]
+    float log_probability; // out, natural logarithm: of target (SCORE)
+    int32_t argmax;        // out: the most likely next token, lowest id on a tie (SCORE)
+    bool target_is_argmax; // out: target's logit equals the greatest one
+};
+
+/* Computes n rows (1 … max_rows). Fails with ERROR_INPUT, and computes nothing, when a token or target id is out of range, a sequence does
+ * not exist, the cache has no room or a sequence would pass the model's context; each message names the limit and the way out. */
+bool engine_step(struct engine *engine, struct engine_row *rows, int n, struct error *err) MUST_CHECK;
+
+/* Counts since engine_open or the last reset. */
+enum engine_op {
+    ENGINE_OP_EMBED,
+    ENGINE_OP_NORM,
+    ENGINE_OP_PROJECT,
+    ENGINE_OP_ROPE,
+    ENGINE_OP_KV,
+    ENGINE_OP_ATTENTION,
+    ENGINE_OP_ROUTE,
+    ENGINE_OP_EXPERTS,
+    ENGINE_OP_LOGITS,
+    ENGINE_OP_OTHER,
+    ENGINE_OP_COUNT
+};
+extern const char *const engine_op_names[ENGINE_OP_COUNT];
+
+struct engine_counts {
+    uint64_t steps;
+    uint64_t rows;                   // tokens computed
+    uint64_t operations;             // multiply and add counted apart, of the weights' products
+    uint64_t weight_bytes;           // bytes of weights read, each distinct expert once a step
+    uint64_t kv_bytes;               // bytes of the cache read by attention
+    uint64_t op_ns[ENGINE_OP_COUNT]; // wall-clock time by operation
+};
+void engine_read_counts(const struct engine *engine, struct engine_counts *out);
+void engine_reset_counts(struct engine *engine); // expert load too
+
+/* Tokens routed to each expert: [n_layers][n_experts], NULL for a dense model. Valid until the next step. */
+const uint64_t *engine_expert_load(const struct engine *engine);
+
+/* Runs fn once on every worker thread (the caller's included, as number 0) and waits: for counters that belong to a thread. */
+void engine_each_thread(struct engine *engine, void (*fn)(void *context, int thread), void *context);
+
+/* --- Machine limits, by the engine's own kernels ---------------------------------------------------------------------------------------
+ */
+
+/* Runs a probe on `threads` threads for about `seconds` and stores its rate. */
+enum engine_probe {
+    ENGINE_PROBE_READ_BANDWIDTH, // bytes/s, streaming reads of memory far beyond the caches
+    ENGINE_PROBE_INT8,           // operations/s of the int8 multiply-accumulate that this instruction set has (u8 × s8 → s32)
+    ENGINE_PROBE_F32,            // operations/s of float FMA
+    ENGINE_PROBE_BF16,           // operations/s of the BF16 dot product; null (false, ERROR_NONE in err->code) where there is none
+};
+bool engine_probe(enum engine_probe probe, int threads, double seconds, double *rate_per_s, struct error *err) MUST_CHECK;
+
+/* Instruction sets compiled in and usable on this machine, widest first, NULL-terminated: {"avx512", "avx2", "scalar", NULL}. */
+const char *const *engine_isas(void);
+
+/* --- Synthetic models ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Names of the built-in shapes and of the quantisations, NULL-terminated; a one-line description of a shape, NULL when unknown. */
+const char *const *synth_shapes(void);
+const char *synth_shape_summary(const char *name);
+const char *const *synth_quantisations(void);
+
+struct synth_options {
+    const char *shape;        // a built-in name, or the path of a shape file (JSON)
+    const char *quantisation; // "f32", "bf16", "q8_0", "q4_0", "q4_k_m" …
+    uint64_t seed;
+    int threads; // 0: every online CPU; the bytes written do not depend on it
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes); // may be NULL
+    void *context;
+};
+
+/* Writes a GGUF file with seeded random weights, streaming: memory stays small whatever the size. Atomic: a failure leaves nothing under
+ * the final name. */
+bool synth_write(const char *path, const struct synth_options *options, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,26 @@
+/* Reports: what it means. Figures, cost, charts, pages. This header and statistics.h are the room's doors.
+ *
+ * Reads only a run document (docs/run-document.md), the price book and the catalogue; it never measures anything, so any report can be
+ * made again, byte for byte, from what is stored. */
+#ifndef JEOUL_REPORTS_H
+#define JEOUL_REPORTS_H
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+
+enum report_language { REPORT_KO, REPORT_EN };
+
+struct report_options {
+    const char *directory; // where the report is written; made when missing
+    const char *prices;    // price book file
+};
+
+/* Everything that is derived from a run, as one JSON object: what the pages, the terminal's table and programs read.
+ * Schema: docs/run-document.md, "figures". NULL on failure; free with cJSON_Delete. */
+cJSON *report_figures(const cJSON *run, const char *prices, struct error *err) MUST_CHECK;
+
+/* Writes report.ko.html, report.en.html (each self-contained: inline SVG, no script, no network), figures.json and measurements.csv. */
+bool report_write(const cJSON *run, const struct report_options *options, struct error *err) MUST_CHECK;
+
+#endif

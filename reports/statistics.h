@@ -1,0 +1,35 @@
+/* Statistics: medians and intervals that a metrologist would sign. Pure functions, no allocation kept, seeded where they draw. */
+#ifndef JEOUL_STATISTICS_H
+#define JEOUL_STATISTICS_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* An estimate with its interval. */
+struct interval {
+    double value, low, high;
+};
+
+struct summary {
+    size_t n;
+    double median, mean, standard_deviation, cv, minimum, maximum; // standard deviation with n − 1; NaN when n < 2, cv too
+    double ci95_low, ci95_high;                                    // bootstrap percentile interval of the median; equal to it when n < 2
+};
+
+/* Two-pass variance, never E[x²] − E[x]². The bootstrap (Efron 1979) draws `statistics_resamples` times from a generator seeded by the
+ * values' number and the given seed: the same samples give the same interval. Fails on n = 0, on NaN and on infinity. */
+enum { STATISTICS_RESAMPLES = 10000 };
+bool statistics_summary(const double *values, size_t n, uint64_t seed, struct summary *out, struct error *err) MUST_CHECK;
+
+/* Median; even n: the mean of the two middle values. */
+double statistics_median(const double *values, size_t n);
+
+/* Nearest-rank percentile x[ceil(p·n)] (1-based), p in (0, 1]. */
+double statistics_percentile(const double *values, size_t n, double p);
+
+/* Wilson's score interval, 95 % (Wilson 1927), for k of n; n = 0 gives {NaN, 0, 1}. */
+struct interval statistics_wilson(uint64_t k, uint64_t n);
+
+#endif
