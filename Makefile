@@ -17,7 +17,8 @@ CC      := gcc
 PREFIX  ?= /usr/local
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev gnuplot-nox
-TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev
+TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq
+LINT_PACKAGES  := clang-format clang-tidy
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
 LIBRARIES := libcjson sqlite3 libpcre2-8 libcrypto hwloc
@@ -50,7 +51,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: lint-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules -j$(shell nproc 2>/dev/null || echo 1)
 
@@ -146,9 +147,12 @@ test-packages:
 	@.ci/packages $(TEST_PACKAGES)
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
-lint:
+lint-packages:
+	@.ci/packages $(LINT_PACKAGES)
+lint: lint-packages
 	clang-format --dry-run --Werror $(C_FILES)
-	clang-tidy --quiet $(filter-out tests/%,$(filter %.c,$(C_FILES))) -- $(filter-out -O%,$(CFLAGS)) $(LIBRARY_CFLAGS)
+	printf '%s\n' $(filter-out %_avx2.c %_avx512.c tests/%,$(filter %.c,$(C_FILES))) | \
+	    xargs -P $(shell nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(CFLAGS) $(LIBRARY_CFLAGS) 2>/dev/null' tidy
 format:
 	clang-format -i $(C_FILES)
 
