@@ -39,15 +39,14 @@ static void set_va(struct error *err, enum error_code code, const char *format, 
     trim_utf8(err->message, sizeof err->message);
 }
 
-bool error_set(struct error *err, enum error_code code, const char *format, ...)
+void error_record(struct error *err, enum error_code code, const char *format, ...)
 {
     if (!err)
-        return false;
+        return;
     va_list args;
     va_start(args, format);
     set_va(err, code, format, args);
     va_end(args);
-    return false;
 }
 
 static bool errno_is_input(int number)
@@ -71,24 +70,23 @@ static bool errno_is_input(int number)
     }
 }
 
-bool error_set_errno(struct error *err, const char *format, ...)
+void error_record_errno(struct error *err, const char *format, ...)
 {
     int number = errno;
     if (!err)
-        return false;
+        return;
     va_list args;
     va_start(args, format);
     set_va(err, errno_is_input(number) ? ERROR_INPUT : ERROR_MACHINE, format, args);
     va_end(args);
     append(err->message, sizeof err->message, ": ");
     append(err->message, sizeof err->message, strerror(number));
-    return false;
 }
 
-bool error_prefix(struct error *err, const char *format, ...)
+void error_record_prefix(struct error *err, const char *format, ...)
 {
     if (!err)
-        return false;
+        return;
     struct error whole = {.code = err->code};
     va_list args;
     va_start(args, format);
@@ -97,5 +95,4 @@ bool error_prefix(struct error *err, const char *format, ...)
     append(whole.message, sizeof whole.message, ": ");
     append(whole.message, sizeof whole.message, err->message);
     *err = whole;
-    return false;
 }

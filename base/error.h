@@ -19,16 +19,26 @@ struct error {
     char message[1024];
 };
 
+static inline bool error_false(void)
+{
+    return false;
+}
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Sets code and message and returns false, so that a failing function can `return error_set(err, …)`. err may be NULL. */
-bool error_set(struct error *err, enum error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Sets code and message and is false, so that a failing function can `return error_set(err, …)`. err may be NULL. Macros, so that compilers
+ * see that it is. */
+#define error_set(err, code, ...) (error_record((err), (code), __VA_ARGS__), error_false())
 
 /* Like error_set, with ": " and the text of errno behind the message; ENOENT, EISDIR, ENOTDIR, EACCES and their like are the caller's
- * input, all others (ENOSPC, EIO, ENOMEM …) the machine's failure. Returns false. */
-bool error_set_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+ * input, all others (ENOSPC, EIO, ENOMEM …) the machine's failure. */
+#define error_set_errno(err, ...) (error_record_errno((err), __VA_ARGS__), error_false())
 
-/* Puts "prefix: " before a message that is already there. Returns false. */
-bool error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "prefix: " before a message that is already there. */
+#define error_prefix(err, ...) (error_record_prefix((err), __VA_ARGS__), error_false())
+
+void error_record(struct error *err, enum error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void error_record_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void error_record_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -84,14 +84,14 @@ struct json_at json_element(const struct json_at *at, int index)
     return element;
 }
 
-bool json_error(const struct json_at *at, struct error *err, const char *format, ...)
+void json_record(const struct json_at *at, struct error *err, const char *format, ...)
 {
     char message[512];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    return error_set(err, ERROR_INPUT, "%s: %s%s%s", at->file, at->path, at->path[0] ? ": " : "", message);
+    error_record(err, ERROR_INPUT, "%s: %s%s%s", at->file, at->path, at->path[0] ? ": " : "", message);
 }
 
 static const char *kind(const cJSON *value)

@@ -33,7 +33,7 @@ struct batch {
     const int32_t *const *pages; // [n]: page numbers of the row's sequence, PAGE_TOKENS tokens each; covers its position
 };
 
-enum { PAGE_TOKENS = 64 };
+enum { PAGE_TOKENS = 64, MAX_HEAD_DIM = 1024, MAX_HEAD_GROUP = 64 };
 
 struct kv_shape {
     enum engine_kv type;
@@ -123,6 +123,7 @@ struct backend_ops {
     void (*read_counts)(struct backend *, struct engine_counts *); // operations, weight_bytes, kv_bytes
     void (*reset_counts)(struct backend *);
 
+    void (*use_threads)(struct backend *, int threads); // 1 … as opened
     void (*each_thread)(struct backend *, void (*fn)(void *, int), void *context);
 };
 

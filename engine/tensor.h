@@ -42,6 +42,11 @@ struct tensor {
     uint64_t offset, bytes;
 };
 
+/* Pieces of the K formats that packers share: the j-th (0–7) 6-bit scale and minimum of a Q4_K block; the i-th (0–255) value of a Q6_K
+ * block, −32 … 31, before its scales. */
+void q4_k_scale(const uint8_t packed[12], int j, int *scale, int *minimum);
+int q6_k_value(const uint8_t *block, int i);
+
 /* Single values, by the rules of IEEE 754 (round to nearest even on the way down). */
 float f16_to_f32(uint16_t half);
 uint16_t f32_to_f16(float value);

@@ -1,0 +1,389 @@
+/* The CPU backend: its life, its weights, and the operations that are too small for a file. */
+#include "engine/cpu/cpu.h"
+
+#include "base/memory.h"
+#include "engine/cpu/pack.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- weights
+ * ------------------------------------------------------------------------------------------------------------------------------- */
+
+struct pack_work {
+    struct cpu *cpu;
+    struct packed *w;
+    int64_t experts;
+};
+
+static void pack_thread(void *context, int thread, int threads)
+{
+    (void)thread;
+    (void)threads;
+    const struct pack_work *work = context;
+    struct packed *w = work->w;
+    const struct tensor *tensor = w->tensor;
+    size_t matrix_bytes = tensor->bytes / (size_t)work->experts;
+    for (int64_t item; (item = pool_next(work->cpu->pool, work->experts * w->panels)) >= 0;) {
+        int64_t expert = item / w->panels, panel = item % w->panels;
+        pack_panel(tensor->format->type, (const uint8_t *)tensor->data + (size_t)expert * matrix_bytes, w->rows, w->cols,
+                   panel * PANEL_ROWS, w->bytes + (size_t)expert * w->expert_bytes + (size_t)panel * w->panel_bytes);
+    }
+}
+
+/* Memory for weights is mapped, so that it goes back at unload, and large pages are asked for. */
+static uint8_t *map_bytes(size_t bytes, struct error *err)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        error_set_errno(err, "no memory for %zu bytes of packed weights", bytes);
+        return NULL;
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); // advice: without it, it is only slower
+    return memory;
+}
+
+static bool weight_load(struct backend *backend, struct weight *weight, enum weight_use use, bool *file_bytes_unused, struct error *err)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    const struct tensor *tensor = weight->tensor;
+    struct packed *w = memory_array(1, sizeof *w, "weight", err);
+    if (!w)
+        return false;
+    *w = (struct packed){.tensor = tensor, .rows = weight->rows, .cols = weight->cols, .in_file = true};
+    w->format = pack_format_of(tensor->format->type);
+    w->activation = cpu->exact ? ACTIVATION_FLOAT : pack_activation(w->format);
+    w->panels = (weight->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+    weight->packed = w;
+    *file_bytes_unused = false;
+    if (use != WEIGHT_MATRIX || cpu->exact)
+        return true; // read where it lies
+    size_t bytes = 0;
+    w->panel_bytes = pack_panel_bytes(w->format, w->cols);
+    if (__builtin_mul_overflow(w->panel_bytes, (size_t)w->panels, &w->expert_bytes) ||
+        __builtin_mul_overflow(w->expert_bytes, (size_t)weight->experts, &bytes))
+        error_set(err, ERROR_INPUT, "its packed size overflows");
+    else
+        w->bytes = map_bytes(bytes, err);
+    if (!w->bytes) {
+        free(w);
+        weight->packed = NULL;
+        return false;
+    }
+    struct pack_work work = {.cpu = cpu, .w = w, .experts = weight->experts};
+    pool_run(cpu->pool, pack_thread, &work);
+    w->in_file = false;
+    cpu->packed_bytes += bytes;
+    *file_bytes_unused = true;
+    return true;
+}
+
+static void weight_unload(struct backend *backend, struct weight *weight)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    struct packed *w = weight->packed;
+    if (w && w->bytes) {
+        size_t bytes = w->expert_bytes * (size_t)weight->experts;
+        munmap(w->bytes, bytes);
+        cpu->packed_bytes -= bytes;
+    }
+    free(w);
+    weight->packed = NULL;
+}
+
+/* --- buffers and small operations
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static struct buffer *buffer_new(struct backend *backend, size_t count, struct error *err)
+{
+    (void)backend;
+    struct buffer *buffer = memory_array(1, sizeof *buffer, "buffer", err);
+    if (buffer && !(buffer->data = memory_array(count, sizeof *buffer->data, "activations", err))) {
+        free(buffer);
+        return NULL;
+    }
+    return buffer;
+}
+
+static void buffer_free(struct backend *backend, struct buffer *buffer)
+{
+    (void)backend;
+    free(buffer->data);
+    free(buffer);
+}
+
+static void buffer_read(struct backend *backend, const struct buffer *buffer, size_t first, size_t count, void *out)
+{
+    (void)backend;
+    memcpy(out, buffer->data + first, count * sizeof *buffer->data);
+}
+
+static void embed(struct backend *backend, struct buffer *x, const struct weight *weight, const struct batch *batch)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    const struct tensor_format *format = weight->tensor->format;
+    size_t row_bytes = (size_t)(weight->cols / format->block_values) * (size_t)format->block_bytes;
+    for (int i = 0; i < batch->n; i++)
+        format->to_float((const uint8_t *)weight->tensor->data + (size_t)batch->tokens[i] * row_bytes,
+                         x->data + (size_t)i * (size_t)weight->cols, weight->cols);
+    cpu->counts.weight_bytes += row_bytes * (size_t)batch->n;
+    cpu->step++;
+}
+
+struct norm_work {
+    const struct cpu *cpu;
+    float *y;
+    const float *x, *w;
+    int64_t rows, width;
+    float epsilon;
+};
+
+static void norm_thread(void *context, int thread, int threads)
+{
+    const struct norm_work *work = context;
+    for (int64_t i = thread; i < work->rows; i += threads)
+        work->cpu->kernels->norm(work->y + i * work->width, work->x + i * work->width, work->w, work->width, work->epsilon);
+}
+
+static void norm(struct backend *backend, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width,
+                 float epsilon)
+{
+    enum { ALONE = 16384 }; // values that one thread normalises sooner than others wake
+    struct norm_work work = {.cpu = (const struct cpu *)backend,
+                             .y = y->data,
+                             .x = x->data,
+                             .w = w->tensor->data,
+                             .rows = (int64_t)n * groups,
+                             .width = width,
+                             .epsilon = epsilon};
+    if (work.rows * width <= ALONE)
+        norm_thread(&work, 0, 1);
+    else
+        pool_run(work.cpu->pool, norm_thread, &work);
+}
+
+static void gather(struct backend *backend, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width)
+{
+    (void)backend;
+    for (int i = 0; i < m; i++)
+        memcpy(y->data + (size_t)i * (size_t)width, x->data + (size_t)rows[i] * (size_t)width, (size_t)width * sizeof *y->data);
+}
+
+struct score_work {
+    const struct cpu *cpu;
+    const float *logits;
+    int m, width;
+    const int32_t *targets;
+    float *log_probability, *greatest, *target_logit;
+    int32_t *argmax;
+};
+
+static void score_thread(void *context, int thread, int threads)
+{
+    const struct score_work *w = context;
+    for (int i = thread; i < w->m; i += threads) {
+        const float *x = w->logits + (size_t)i * (size_t)w->width;
+        int best = 0;
+        for (int j = 1; j < w->width; j++)
+            if (x[j] > x[best])
+                best = j;
+        w->argmax[i] = best;
+        w->greatest[i] = x[best];
+        if (w->targets[i] < 0)
+            continue;
+        w->target_logit[i] = x[w->targets[i]];
+        w->log_probability[i] = (float)((double)x[w->targets[i]] - (double)x[best] - log(w->cpu->kernels->sum_exp(x, w->width, x[best])));
+    }
+}
+
+static void score(struct backend *backend, const struct buffer *logits, int m, int width, const int32_t *targets, float *log_probability,
+                  int32_t *argmax, float *greatest, float *target_logit)
+{
+    struct score_work work = {.cpu = (const struct cpu *)backend,
+                              .logits = logits->data,
+                              .m = m,
+                              .width = width,
+                              .targets = targets,
+                              .log_probability = log_probability,
+                              .greatest = greatest,
+                              .target_logit = target_logit,
+                              .argmax = argmax};
+    pool_run(work.cpu->pool, score_thread, &work);
+}
+
+/* --- counts, threads
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+static const uint64_t *expert_load(struct backend *backend)
+{
+    return ((struct cpu *)backend)->load;
+}
+
+static void read_counts(struct backend *backend, struct engine_counts *out)
+{
+    const struct cpu *cpu = (const struct cpu *)backend;
+    out->operations = cpu->counts.operations;
+    out->weight_bytes = cpu->counts.weight_bytes;
+    out->kv_bytes = cpu->counts.kv_bytes;
+}
+
+static void reset_counts(struct backend *backend)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    cpu->counts = (struct engine_counts){0};
+    memset(cpu->load, 0, (size_t)cpu->limits.n_layers * (size_t)cpu->limits.n_experts * sizeof *cpu->load);
+}
+
+static void use_threads(struct backend *backend, int threads)
+{
+    pool_use(((struct cpu *)backend)->pool, threads);
+}
+
+struct each_work {
+    void (*fn)(void *, int);
+    void *context;
+};
+
+static void each_work_thread(void *context, int thread, int threads)
+{
+    (void)threads;
+    const struct each_work *work = context;
+    work->fn(work->context, thread);
+}
+
+static void each_thread(struct backend *backend, void (*fn)(void *, int), void *context)
+{
+    struct each_work work = {.fn = fn, .context = context};
+    pool_run(((struct cpu *)backend)->pool, each_work_thread, &work);
+}
+
+/* --- life
+ * -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void free_room(struct activations_q *room)
+{
+    free(room->q);
+    free(room->scale);
+    free(room->sum);
+    free(room->columns);
+}
+
+static void cpu_close(struct backend *backend)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    pool_close(cpu->pool);
+    for (int kind = 0; kind < ACTIVATION_COUNT; kind++) {
+        free_room(&cpu->in[kind]);
+        free_room(&cpu->mid[kind]);
+    }
+    void *arrays[] = {cpu->mid_values,    cpu->down_values, cpu->pair_order, cpu->expert_begin,
+                      cpu->router_logits, cpu->scratch,     cpu->rope_table, cpu->load};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        free(arrays[i]);
+    if (cpu->k_cache)
+        munmap(cpu->k_cache, cpu->kv_bytes);
+    free(cpu);
+}
+
+static const struct backend_ops cpu_ops = {
+    .name = "cpu",
+    .close = cpu_close,
+    .weight_load = weight_load,
+    .weight_unload = weight_unload,
+    .buffer_new = buffer_new,
+    .buffer_free = buffer_free,
+    .buffer_read = buffer_read,
+    .kv_open = cpu_kv_open,
+    .kv_copy_page = cpu_kv_copy_page,
+    .embed = embed,
+    .norm = norm,
+    .project = cpu_project,
+    .rope = cpu_rope,
+    .kv_store = cpu_kv_store,
+    .attend = cpu_attend,
+    .route = cpu_route,
+    .experts = cpu_experts,
+    .gather = gather,
+    .score = score,
+    .expert_load = expert_load,
+    .read_counts = read_counts,
+    .reset_counts = reset_counts,
+    .use_threads = use_threads,
+    .each_thread = each_thread,
+};
+
+static bool room_for(struct activations_q *room, enum activation kind, size_t rows, size_t width, struct error *err)
+{
+    room->width = (int64_t)width;
+    room->columns = memory_array(rows, sizeof *room->columns, "activations", err);
+    if (!room->columns)
+        return false;
+    if (kind == ACTIVATION_FLOAT)
+        return true;
+    size_t padded = (width + 255) / 256 * 256;
+    room->q = memory_array(rows, padded, "activations", err);
+    room->scale = memory_array(rows, padded / 32 * sizeof *room->scale, "activations", err);
+    room->sum = memory_array(rows, padded / 16 * sizeof *room->sum, "activations", err);
+    return room->q && room->scale && room->sum;
+}
+
+static bool make_room(struct cpu *cpu, struct error *err)
+{
+    const struct backend_limits *l = &cpu->limits;
+    size_t rows = (size_t)l->max_rows, pairs = rows * (size_t)l->top_k, experts = (size_t)l->n_experts, width = (size_t)l->max_width;
+    enum { LOGITS_ROWS = 64 };
+    for (int kind = 0; kind < ACTIVATION_COUNT; kind++)
+        if (!room_for(&cpu->in[kind], (enum activation)kind, rows > LOGITS_ROWS ? rows : LOGITS_ROWS, width, err) ||
+            !room_for(&cpu->mid[kind], (enum activation)kind, pairs, (size_t)l->n_ff, err))
+            return false;
+    cpu->scratch_width = width > 2 * PAGE_TOKENS * MAX_HEAD_DIM ? width : 2 * PAGE_TOKENS * MAX_HEAD_DIM;
+    struct {
+        void **array;
+        size_t count, size;
+    } arrays[] = {{(void **)&cpu->mid_values, pairs * (size_t)l->n_ff, 4},
+                  {(void **)&cpu->down_values, pairs * width, 4},
+                  {(void **)&cpu->pair_order, pairs, 4},
+                  {(void **)&cpu->expert_begin, 2 * experts + 2, 4}, // behind it the active experts
+                  {(void **)&cpu->router_logits, rows * experts, 4},
+                  {(void **)&cpu->rope_table, rows * MAX_HEAD_DIM, 4},
+                  {(void **)&cpu->scratch, (size_t)pool_threads(cpu->pool) * cpu->scratch_width, 4},
+                  {(void **)&cpu->load, (size_t)l->n_layers * experts, 8}};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        if (!(*arrays[i].array = memory_array(arrays[i].count, arrays[i].size, "activations", err)))
+            return false;
+    return true;
+}
+
+struct backend *cpu_backend_open(const struct engine_options *options, const struct backend_limits *limits, struct error *err)
+{
+    enum { MAX_THREADS = 1024 };
+    int threads = options->threads ? options->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (threads < 1 || threads > MAX_THREADS) {
+        error_set(err, ERROR_INPUT, "%d threads: 1 … %d are allowed", threads, MAX_THREADS);
+        return NULL;
+    }
+    struct cpu *cpu = memory_array(1, sizeof *cpu, "backend", err);
+    if (!cpu)
+        return NULL;
+    cpu->base.ops = &cpu_ops;
+    cpu->limits = *limits;
+    cpu->exact = options->exact;
+    if (!(cpu->kernels = cpu_kernels_choose(options->isa, err)) || !(cpu->pool = pool_open(threads, err)) || !make_room(cpu, err)) {
+        cpu_close(&cpu->base);
+        return NULL;
+    }
+    return &cpu->base;
+}
+
+struct engine_facts cpu_backend_facts(const struct backend *backend)
+{
+    const struct cpu *cpu = (const struct cpu *)backend;
+    return (struct engine_facts){.backend = "cpu",
+                                 .isa = cpu->kernels->name,
+                                 .threads = pool_threads_open(cpu->pool),
+                                 .packed_bytes = cpu->packed_bytes,
+                                 .kv_bytes = cpu->kv_bytes};
+}

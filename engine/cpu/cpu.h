@@ -1,0 +1,90 @@
+/* The CPU backend's own structures, shared by its files: backend.c (life, weights, small operations), matmul.c (products, routing),
+ * experts.c, attention.c (the paged cache). */
+#ifndef JEOUL_CPU_H
+#define JEOUL_CPU_H
+
+#include "engine/backend.h"
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/pool.h"
+
+struct buffer {
+    float *data; // or int32_t, as the operation says
+};
+
+/* A weight as this backend holds it. */
+struct packed {
+    const struct tensor *tensor;
+    enum pack_format format;
+    enum activation activation; // FLOAT for every format in exact mode
+    bool in_file;               // exact mode: not packed, rows are converted from the file as they are used
+    int64_t rows, cols, panels; // of one expert
+    size_t panel_bytes, expert_bytes;
+    uint8_t *bytes;
+};
+
+/* Room for quantised activation rows of one kind. */
+struct activations_q {
+    int8_t *q;
+    float *scale;
+    int32_t *sum;
+    struct column *columns;
+    int64_t width;
+};
+
+struct cpu {
+    struct backend base;
+    const struct cpu_kernels *kernels;
+    struct pool *pool;
+    struct backend_limits limits;
+    bool exact;
+
+    struct activations_q in[ACTIVATION_COUNT];  // [max_rows][max_width]: inputs of products
+    struct activations_q mid[ACTIVATION_COUNT]; // [max_rows × top_k][n_ff]: between up and down
+    float *mid_values;                          // [max_rows × top_k][n_ff]
+    float *down_values;                         // [max_rows × top_k][max_width]
+    int32_t *pair_order;                        // [max_rows × top_k]: pairs sorted by expert
+    int32_t *expert_begin;                      // [n_experts + 1]
+    float *router_logits;                       // [max_rows][n_experts]
+
+    struct kv_shape kv;
+    uint8_t *k_cache, *v_cache;
+    size_t kv_element, k_page, v_page; // bytes of a value; values of a page of one head
+    float *scratch;                    // [threads][scratch_width]: a page as floats; rows in exact mode
+    size_t scratch_width;
+
+    float *rope_table; // [max_rows][n_dims]: cos, sin of each pair; of the step under way
+    const struct rope *rope_of;
+    uint64_t step, rope_step;
+
+    uint64_t *load; // [n_layers][n_experts]
+    uint64_t packed_bytes, kv_bytes;
+    struct engine_counts counts; // operations, weight_bytes, kv_bytes
+};
+
+/* matmul.c */
+void cpu_project(struct backend *, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x, int n,
+                 bool accumulate);
+void cpu_route(struct backend *, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct weight *router,
+               const struct routing *, int layer, int n);
+/* Rows of x[n][width] as columns of one activation kind, this thread's share of them. `columns` of the room are valid after a barrier. */
+void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t n,
+                        int thread, int threads);
+/* out[n][16] of one panel of one expert. scratch is this thread's. */
+void cpu_panel(const struct cpu *, const struct packed *, int64_t expert, int64_t panel, const struct column *columns, int n, float *out,
+               float *scratch);
+
+/* experts.c */
+void cpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                 const struct weight *gate, const struct weight *up, const struct weight *down, int top_k, int n);
+
+/* attention.c */
+bool cpu_kv_open(struct backend *, const struct kv_shape *, struct error *);
+void cpu_kv_copy_page(struct backend *, int from, int to);
+void cpu_kv_store(struct backend *, int layer, const struct buffer *k, const struct buffer *v, const struct batch *);
+void cpu_attend(struct backend *, struct buffer *out, const struct buffer *q, int layer, const struct attention *, const struct batch *);
+void cpu_rope(struct backend *, struct buffer *x, int n_heads, int head_dim, const struct rope *, const struct batch *);
+
+/* dispatch.c: the table for options.isa, $JEOUL_CPU or the widest one. */
+const struct cpu_kernels *cpu_kernels_choose(const char *isa, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,148 @@
+/* The experts of a layer: tokens sorted by expert, each expert's weights read once for all its tokens.
+ *
+ * A pair is (row, choice): row × top_k + choice. Pairs are sorted by expert (counting sort). Then, with barriers between: inputs quantised
+ * once a row · gate and up in one visit of each panel, SwiGLU on its output · the product quantised once a pair · down · the pairs of a row
+ * summed in the order of choice, so that the result depends neither on threads nor on who else is in the batch. */
+#include "engine/cpu/cpu.h"
+
+#include <string.h>
+
+enum { COLUMNS_PER_CALL = 64 };
+
+struct expert_work {
+    struct cpu *cpu;
+    const struct packed *gate, *up, *down;
+    float *x;
+    const float *h, *weights;
+    const int32_t *ids;
+    int top_k, n;
+    int64_t pairs;
+    int32_t *active; // experts with tokens, most tokens first
+    int n_active;
+};
+
+/* Counting sort of the pairs by expert, and the active experts in the order of their work. */
+static void sort_pairs(struct expert_work *w, int n_experts)
+{
+    int32_t *begin = w->cpu->expert_begin, *order = w->cpu->pair_order;
+    memset(begin, 0, ((size_t)n_experts + 1) * sizeof *begin);
+    for (int64_t p = 0; p < w->pairs; p++)
+        begin[w->ids[p] + 1]++;
+    w->n_active = 0;
+    for (int e = 0; e < n_experts; e++) {
+        int32_t tokens = begin[e + 1];
+        begin[e + 1] += begin[e];
+        if (!tokens)
+            continue;
+        int at = w->n_active++;
+        for (; at > 0 && begin[w->active[at - 1] + 1] - begin[w->active[at - 1]] < tokens; at--)
+            w->active[at] = w->active[at - 1];
+        w->active[at] = e;
+    }
+    /* begin[e] walks to begin[e + 1] while its pairs are placed, and is put back afterwards */
+    for (int64_t p = 0; p < w->pairs; p++)
+        order[begin[w->ids[p]]++] = (int32_t)p;
+    memmove(begin + 1, begin, (size_t)n_experts * sizeof *begin);
+    begin[0] = 0;
+}
+
+static void gate_up_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
+{
+    const struct cpu *cpu = w->cpu;
+    const int32_t *order = cpu->pair_order;
+    struct column gate_columns[COLUMNS_PER_CALL], up_columns[COLUMNS_PER_CALL];
+    float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS], product[PANEL_ROWS];
+    int64_t first = panel * PANEL_ROWS, width = w->gate->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
+    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
+        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
+        for (int c = 0; c < n; c++) {
+            gate_columns[c] = cpu->in[w->gate->activation].columns[order[at + c] / w->top_k];
+            up_columns[c] = cpu->in[w->up->activation].columns[order[at + c] / w->top_k];
+        }
+        cpu_panel(cpu, w->gate, expert, panel, gate_columns, n, gate, scratch);
+        cpu_panel(cpu, w->up, expert, panel, up_columns, n, up, scratch);
+        for (int c = 0; c < n; c++) {
+            cpu->kernels->swiglu(product, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
+            memcpy(cpu->mid_values + order[at + c] * width + first, product, (size_t)rows * sizeof *product);
+        }
+    }
+}
+
+static void down_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
+{
+    const struct cpu *cpu = w->cpu;
+    const int32_t *order = cpu->pair_order;
+    struct column columns[COLUMNS_PER_CALL];
+    float out[COLUMNS_PER_CALL * PANEL_ROWS];
+    int64_t first = panel * PANEL_ROWS, width = w->down->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
+    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
+        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
+        for (int c = 0; c < n; c++)
+            columns[c] = cpu->mid[w->down->activation].columns[order[at + c]];
+        cpu_panel(cpu, w->down, expert, panel, columns, n, out, scratch);
+        for (int c = 0; c < n; c++)
+            memcpy(cpu->down_values + order[at + c] * width + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
+    }
+}
+
+/* Gives the (expert, panels) items of a phase to whoever asks. Few tokens: few panels an item would only cost; so an item is `each` panels.
+ */
+static void share_panels(const struct expert_work *w, const struct packed *matrix, int thread,
+                         void (*item)(const struct expert_work *, int, int64_t, float *))
+{
+    const int64_t each = 4;
+    int64_t items_per_expert = (matrix->panels + each - 1) / each;
+    float *scratch = w->cpu->scratch + (size_t)thread * w->cpu->scratch_width;
+    for (int64_t next; (next = pool_next(w->cpu->pool, items_per_expert * w->n_active)) >= 0;) {
+        int expert = w->active[next / items_per_expert];
+        int64_t first = next % items_per_expert * each;
+        for (int64_t panel = first; panel < first + each && panel < matrix->panels; panel++)
+            item(w, expert, panel, scratch);
+    }
+}
+
+static void experts_thread(void *context, int thread, int threads)
+{
+    struct expert_work *w = context;
+    struct cpu *cpu = w->cpu;
+    int64_t d = w->gate->cols, out = w->down->rows;
+    cpu_quantise_share(cpu, &cpu->in[w->gate->activation], w->gate->activation, w->h, d, w->n, thread, threads);
+    if (w->up->activation != w->gate->activation)
+        cpu_quantise_share(cpu, &cpu->in[w->up->activation], w->up->activation, w->h, d, w->n, thread, threads);
+    pool_barrier(cpu->pool);
+    share_panels(w, w->gate, thread, gate_up_item);
+    pool_barrier(cpu->pool);
+    cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->pairs, thread, threads);
+    pool_barrier(cpu->pool);
+    share_panels(w, w->down, thread, down_item);
+    pool_barrier(cpu->pool);
+    int64_t part = (out + threads - 1) / threads / 16 * 16 + 16, begin = part * thread, end = begin + part < out ? begin + part : out;
+    for (int row = 0; row < w->n && begin < end; row++) // every thread owns some columns of all rows
+        for (int64_t p = (int64_t)row * w->top_k; p < (int64_t)(row + 1) * w->top_k; p++)
+            cpu->kernels->add_scaled(w->x + row * out + begin, cpu->down_values + p * out + begin, w->weights[p], end - begin);
+}
+
+void cpu_experts(struct backend *backend, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                 const struct weight *gate, const struct weight *up, const struct weight *down, int top_k, int n)
+{
+    struct cpu *cpu = (struct cpu *)backend;
+    struct expert_work work = {.cpu = cpu,
+                               .gate = gate->packed,
+                               .up = up->packed,
+                               .down = down->packed,
+                               .x = x->data,
+                               .h = h->data,
+                               .weights = weights->data,
+                               .ids = (const int32_t *)(const void *)ids->data,
+                               .top_k = top_k,
+                               .n = n,
+                               .pairs = (int64_t)n * top_k,
+                               .active = cpu->expert_begin + cpu->limits.n_experts + 1};
+    sort_pairs(&work, cpu->limits.n_experts);
+    const struct packed *matrices[] = {work.gate, work.up, work.down};
+    for (int i = 0; i < 3; i++) {
+        cpu->counts.operations += 2 * (uint64_t)(matrices[i]->rows * matrices[i]->cols) * (uint64_t)work.pairs;
+        cpu->counts.weight_bytes += matrices[i]->tensor->bytes / (uint64_t)matrices[i]->tensor->shape[2] * (uint64_t)work.n_active;
+    }
+    pool_run(cpu->pool, experts_thread, &work);
+}

@@ -1,0 +1,76 @@
+/* The innermost loops, one table for each instruction set, and the layouts that they read.
+ *
+ * A matrix [rows][k] is packed into panels of 16 rows. In a panel the values lie in groups of four consecutive k: 16 rows × 4 bytes = 64
+ * bytes, so that one dot-product instruction multiplies a group by four broadcast activations, in all 16 rows at once. An output is the sum
+ * over k in one lane, in the order of k: it doesn't depend on how many columns (activation rows) are computed together.
+ *
+ *     F32, F16, BF16   [k][16 values]
+ *     Q8_0    of 32 k:  [16 scales f16][8 groups][16 rows][4 × u8 = q + 128]
+ *     Q4_0    of 32 k:  [16 scales f16][4][16 rows][4 × (group j low nibble, group j + 4 high nibble)]
+ *     Q4_K    of 256 k: [16 d f16][16 dmin f16][8][16 scales u8][8][16 minimums u8][8 sub-blocks] as the nibbles of Q4_0
+ *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 64 k: [8][16][4 × (group j, group j + 8: low 4 bits)]
+ *                       [4][16][4 × (groups j, j + 4, j + 8, j + 12: high 2 bits)]; value = q − 32
+ *
+ * Activations for integer formats are int8 with a float scale for 32 values (Q8_0, Q4_0) or 256 (K formats), and sums of the int8 values
+ * for the offsets: of 32 values, or of 16 (K formats). */
+#ifndef JEOUL_CPU_KERNELS_H
+#define JEOUL_CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PANEL_ROWS = 16 };
+
+enum pack_format { PACK_F32, PACK_F16, PACK_BF16, PACK_Q8_0, PACK_Q4_0, PACK_Q4_K, PACK_Q6_K, PACK_COUNT };
+
+enum activation { ACTIVATION_FLOAT, ACTIVATION_INT8_32, ACTIVATION_INT8_256, ACTIVATION_COUNT };
+
+/* One activation row. */
+struct column {
+    const float *f;     // [k], ACTIVATION_FLOAT
+    const int8_t *q;    // [k]
+    const float *scale; // [k / 32] or [k / 256]
+    const int32_t *sum; // [k / 32] or [k / 16]
+};
+
+/* Softmax under way over the pages of a sequence, for one query head. */
+struct attention_state {
+    float maximum, sum;
+    float *out; // [v_dim], not yet divided by sum
+};
+
+struct cpu_kernels {
+    const char *name;
+    /* out[n][16] = panel · columns */
+    void (*panel[PACK_COUNT])(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out);
+    /* int8 = round to nearest even of x · (127 / greatest magnitude of the block); scale = greatest / 127 */
+    void (*quantise[ACTIVATION_COUNT])(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum);
+    void (*norm)(float *y, const float *x, const float *w, int64_t n, float epsilon);
+    void (*swiglu)(float *out, const float *gate, const float *up, int64_t n); // silu(gate) · up
+    void (*add_scaled)(float *y, const float *x, float factor, int64_t n);     // y += factor · x
+    double (*sum_exp)(const float *x, int64_t n, float maximum);               // Σ exp(x − maximum)
+    void (*from_f16)(float *out, const uint16_t *in, int64_t n);
+    void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
+    void (*to_f16)(uint16_t *out, const float *in, int64_t n);
+    /* One page: tokens first … count − 1 of k[k_dim][64] and v[64][v_dim]; adds to the state (Milakov and Gimelshein 2018, online softmax).
+     */
+    void (*attend_page)(const float *q, const float *k, const float *v, int first, int count, int k_dim, int v_dim, float scale,
+                        struct attention_state *state);
+    /* Limits of the machine: `iterations` rounds of independent operations; returns how many operations that were. */
+    double (*probe_int8)(int64_t iterations);
+    double (*probe_f32)(int64_t iterations);
+    double (*probe_bf16)(int64_t iterations);               // NULL: this instruction set has none
+    uint64_t (*probe_read)(const uint8_t *bytes, size_t n); // reads n bytes (a multiple of 1024, 64-byte aligned), returns a checksum
+};
+
+extern const struct cpu_kernels cpu_kernels_scalar;
+#if defined(__x86_64__)
+extern const struct cpu_kernels cpu_kernels_avx2;
+extern const struct cpu_kernels cpu_kernels_avx512;
+#endif
+
+/* Bytes of a panel of k columns; the activation that a format multiplies with. */
+size_t pack_panel_bytes(enum pack_format format, int64_t k);
+enum activation pack_activation(enum pack_format format);
+
+#endif

@@ -1,0 +1,87 @@
+/* The kernels for AVX-512 with VNNI and BF16 (Zen 4, Sapphire Rapids and later): vectors of 16 lanes; the rest is kernels_wide.h. */
+#if defined(__x86_64__)
+#include "engine/cpu/kernels.h"
+#include "engine/tensor.h"
+
+#include <immintrin.h>
+
+#define LANES       16
+#define TILES(NAME) ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+#define vf_zero()                 _mm512_setzero_ps()
+#define vf_set(x)                 _mm512_set1_ps(x)
+#define vf_load(p)                _mm512_loadu_ps(p)
+#define vf_load_bytes(p)          _mm512_loadu_ps((const float *)(const void *)(p))
+#define vf_store(p, x)            _mm512_storeu_ps(p, x)
+#define vf_add(a, b)              _mm512_add_ps(a, b)
+#define vf_sub(a, b)              _mm512_sub_ps(a, b)
+#define vf_mul(a, b)              _mm512_mul_ps(a, b)
+#define vf_div(a, b)              _mm512_div_ps(a, b)
+#define vf_fma(a, b, c)           _mm512_fmadd_ps(a, b, c)
+#define vf_max(a, b)              _mm512_max_ps(a, b)
+#define vf_min(a, b)              _mm512_min_ps(a, b)
+#define vf_abs(a)                 _mm512_abs_ps(a)
+#define vf_round(a)               _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define vf_mul_power_of_two(a, n) _mm512_scalef_ps(a, n)
+#define vf_reduce_add(a)          _mm512_reduce_add_ps(a)
+#define vf_reduce_max(a)          _mm512_reduce_max_ps(a)
+#define vf_from_vi(a)             _mm512_cvtepi32_ps(a)
+#define vf_load_f16(p)            _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define vf_store_f16(p, x)        _mm256_storeu_si256((__m256i *)(void *)(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+#define vf_load_bf16(p)                                                                                                                    \
+    _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
+#define vf_load_u8(p)        _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define vf_load_i8(p)        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define vi_set(x)            _mm512_set1_epi32(x)
+#define vi_load(p)           _mm512_loadu_si512(p)
+#define vi_and(a, b)         _mm512_and_si512(a, b)
+#define vi_or(a, b)          _mm512_or_si512(a, b)
+#define vi_add(a, b)         _mm512_add_epi32(a, b)
+#define vi_shift_right(a, n) _mm512_srli_epi32(a, n)
+#define vi_shift_left(a, n)  _mm512_slli_epi32(a, n)
+#define vi_round(a)          _mm512_cvtps_epi32(a)
+#define vi_store_i8(p, a)    _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(a))
+#define vi_reduce_add(a)     _mm512_reduce_add_epi32(a)
+/* sum of u8 × s8 over the four bytes of each lane */
+#define vi_dot(sum, u, s) _mm512_dpbusd_epi32(sum, u, s)
+/* Q8_0: weights are q + 128, so the sum begins with −128 Σx */
+#define vi_q8_begin(x)       vi_set(-128 * (x))
+#define vi_q8_dot(sum, u, s) _mm512_dpbusd_epi32(sum, u, s)
+
+#include "engine/cpu/kernels_wide.h"
+
+static double probe_bf16(int64_t iterations)
+{
+    vf sums[10];
+    __m512bh a = (__m512bh)vi_set(0x3F003F00), b = (__m512bh)vi_set(0x3E803E80);
+    UNROLL for (int j = 0; j < 10; j++) sums[j] = vf_set((float)j);
+    for (int64_t i = 0; i < iterations; i++)
+        UNROLL for (int j = 0; j < 10; j++)
+        {
+            sums[j] = _mm512_dpbf16_ps(sums[j], a, b);
+            __asm__ volatile("" : "+v"(sums[j]));
+        }
+    return 10.0 * 32 * 2 * (double)iterations;
+}
+
+const struct cpu_kernels cpu_kernels_avx512 = {
+    .name = "avx512",
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .quantise = {NULL, quantise_32, quantise_256},
+    .norm = norm,
+    .swiglu = swiglu,
+    .add_scaled = add_scaled,
+    .sum_exp = sum_exp,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+    .to_f16 = to_f16,
+    .attend_page = attend_page,
+    .probe_int8 = probe_int8,
+    .probe_f32 = probe_f32,
+    .probe_bf16 = probe_bf16,
+    .probe_read = probe_read,
+};
+#endif

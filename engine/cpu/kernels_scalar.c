@@ -1,0 +1,322 @@
+/* The kernels in plain C: the definition that every other instruction set is tested against. Written for clearness; each reads the packed
+ * layouts drawn in kernels.h. */
+#include "engine/cpu/kernels.h"
+
+#include "engine/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+static float load_f16(const uint8_t *bytes, int index)
+{
+    uint16_t half;
+    memcpy(&half, bytes + 2 * index, 2);
+    return f16_to_f32(half);
+}
+
+/* The value of byte b (0–3) of row r in the 64-byte group that begins at `group`. */
+static int byte_of(const uint8_t *group, int r, int b)
+{
+    return group[r * 4 + b];
+}
+
+/* --- float formats: one sum over the even k, one over the odd ----------------------------------------------------------------------------
+ */
+
+static float value_f32(const uint8_t *panel, int64_t index)
+{
+    float value;
+    memcpy(&value, panel + 4 * index, 4);
+    return value;
+}
+
+static float value_f16(const uint8_t *panel, int64_t index)
+{
+    uint16_t half;
+    memcpy(&half, panel + 2 * index, 2);
+    return f16_to_f32(half);
+}
+
+static float value_bf16(const uint8_t *panel, int64_t index)
+{
+    uint16_t brain;
+    memcpy(&brain, panel + 2 * index, 2);
+    return bf16_to_f32(brain);
+}
+
+static void panel_float(float (*value)(const uint8_t *, int64_t), const uint8_t *panel, int64_t k, const struct column *columns, int n,
+                        float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float sums[2] = {0, 0};
+            for (int64_t i = 0; i < k; i++)
+                sums[i & 1] = fmaf(value(panel, i * PANEL_ROWS + r), columns[c].f[i], sums[i & 1]);
+            out[c * PANEL_ROWS + r] = sums[0] + sums[1];
+        }
+}
+
+static void panel_f32(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_float(value_f32, panel, k, columns, n, out);
+}
+
+static void panel_f16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_float(value_f16, panel, k, columns, n, out);
+}
+
+static void panel_bf16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_float(value_bf16, panel, k, columns, n, out);
+}
+
+/* --- integer formats
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+static void panel_q8_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 32; block++) {
+                const uint8_t *b = panel + block * 544;
+                int32_t sum = -128 * columns[c].sum[block];
+                for (int i = 0; i < 32; i++)
+                    sum += byte_of(b + 32 + i / 4 * 64, r, i % 4) * columns[c].q[block * 32 + i];
+                total = fmaf((float)sum, load_f16(b, r) * columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+/* Value i (0–31) of row r in 256 bytes of nibbles. */
+static int nibble(const uint8_t *nibbles, int r, int i)
+{
+    int group = i / 4, byte = byte_of(nibbles + (group & 3) * 64, r, i % 4);
+    return group < 4 ? byte & 15 : byte >> 4;
+}
+
+static void panel_q4_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 32; block++) {
+                const uint8_t *b = panel + block * 288;
+                int32_t sum = -8 * columns[c].sum[block];
+                for (int i = 0; i < 32; i++)
+                    sum += nibble(b + 32, r, i) * columns[c].q[block * 32 + i];
+                total = fmaf((float)sum, load_f16(b, r) * columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 2368, *scales = b + 64, *minimums = b + 192, *nibbles = b + 320;
+                float d = load_f16(b, r), dmin = load_f16(b + 32, r), part = 0;
+                for (int j = 0; j < 8; j++) {
+                    const int8_t *q = columns[c].q + block * 256 + j * 32;
+                    const int32_t *sums = columns[c].sum + block * 16 + j * 2;
+                    int32_t sum = 0;
+                    for (int i = 0; i < 32; i++)
+                        sum += nibble(nibbles + j * 256, r, i) * q[i];
+                    part = fmaf((float)sum, d * (float)scales[j * 16 + r], part);
+                    part = fmaf(-(float)(sums[0] + sums[1]), dmin * (float)minimums[j * 16 + r], part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 3360, *scales = b + 32;
+                float d = load_f16(b, r), part = 0;
+                for (int j = 0; j < 16; j++) { // sub-blocks of 16 values
+                    const uint8_t *chunk = b + 288 + j / 4 * 768;
+                    int32_t sum = -32 * columns[c].sum[block * 16 + j];
+                    for (int i = 0; i < 16; i++) {
+                        int group = (j & 3) * 4 + i / 4;
+                        int low = byte_of(chunk + (group & 7) * 64, r, i % 4);
+                        int high = byte_of(chunk + 512 + (group & 3) * 64, r, i % 4) >> (group / 4 * 2) & 3;
+                        low = group < 8 ? low & 15 : low >> 4;
+                        sum += (low | high << 4) * columns[c].q[block * 256 + j * 16 + i];
+                    }
+                    part = fmaf((float)sum, d * (float)(int8_t)scales[j * 16 + r], part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+/* --- activations
+ * --------------------------------------------------------------------------------------------------------------------------- */
+
+static void quantise(const float *x, int64_t k, int block, int sum_block, int8_t *q, float *scale, int32_t *sum)
+{
+    for (int64_t first = 0; first < k; first += block) {
+        float greatest = 0;
+        for (int i = 0; i < block; i++)
+            greatest = fmaxf(greatest, fabsf(x[first + i]));
+        float inverse = greatest > 0 ? 127.0f / greatest : 0;
+        scale[first / block] = greatest / 127.0f;
+        for (int i = 0; i < block; i++)
+            q[first + i] = (int8_t)rintf(x[first + i] * inverse);
+    }
+    for (int64_t first = 0; first < k; first += sum_block) {
+        int32_t total = 0;
+        for (int i = 0; i < sum_block; i++)
+            total += q[first + i];
+        sum[first / sum_block] = total;
+    }
+}
+
+static void quantise_32(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
+{
+    quantise(x, k, 32, 32, q, scale, sum);
+}
+
+static void quantise_256(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
+{
+    quantise(x, k, 256, 16, q, scale, sum);
+}
+
+static void norm(float *y, const float *x, const float *w, int64_t n, float epsilon)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += (double)x[i] * (double)x[i];
+    float factor = 1.0f / sqrtf((float)(squares / (double)n) + epsilon);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * factor * w[i];
+}
+
+static void swiglu(float *out, const float *gate, const float *up, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static void add_scaled(float *y, const float *x, float factor, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = fmaf(factor, x[i], y[i]);
+}
+
+static double sum_exp(const float *x, int64_t n, float maximum)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)expf(x[i] - maximum);
+    return sum;
+}
+
+static void from_f16(float *out, const uint16_t *in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = f16_to_f32(in[i]);
+}
+
+static void from_bf16(float *out, const uint16_t *in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = bf16_to_f32(in[i]);
+}
+
+static void to_f16(uint16_t *out, const float *in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = f32_to_f16(in[i]);
+}
+
+static void attend_page(const float *q, const float *k, const float *v, int first, int count, int k_dim, int v_dim, float scale,
+                        struct attention_state *state)
+{
+    float scores[64], maximum = state->maximum;
+    for (int t = first; t < count; t++) {
+        float sum = 0;
+        for (int i = 0; i < k_dim; i++)
+            sum = fmaf(q[i], k[i * 64 + t], sum);
+        scores[t] = sum * scale;
+        maximum = fmaxf(maximum, scores[t]);
+    }
+    float correction = expf(state->maximum - maximum);
+    state->maximum = maximum;
+    state->sum *= correction;
+    for (int i = 0; i < v_dim; i++)
+        state->out[i] *= correction;
+    for (int t = first; t < count; t++) {
+        float p = expf(scores[t] - maximum);
+        state->sum += p;
+        for (int i = 0; i < v_dim; i++)
+            state->out[i] = fmaf(p, v[t * v_dim + i], state->out[i]);
+    }
+}
+
+/* --- probes
+ * -------------------------------------------------------------------------------------------------------------------------------- */
+
+static double probe_int8(int64_t iterations)
+{
+    uint32_t sums[8] = {0}; // unsigned: wraps
+    for (int64_t i = 0; i < iterations; i++)
+        for (uint32_t j = 0; j < 8; j++)
+            sums[j] += (uint8_t)(i + j) * (uint32_t)(int8_t)(i ^ j);
+    volatile uint32_t sink = 0;
+    for (int j = 0; j < 8; j++)
+        sink += sums[j];
+    return 16.0 * (double)iterations;
+}
+
+static double probe_f32(int64_t iterations)
+{
+    float sums[8] = {0};
+    for (int64_t i = 0; i < iterations; i++)
+        for (int j = 0; j < 8; j++)
+            sums[j] = sums[j] * 0.999f + 1.0f;
+    volatile float sink = 0;
+    for (int j = 0; j < 8; j++)
+        sink += sums[j];
+    return 16.0 * (double)iterations;
+}
+
+static uint64_t probe_read(const uint8_t *bytes, size_t n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + i, 8);
+        sum ^= word;
+    }
+    return sum;
+}
+
+const struct cpu_kernels cpu_kernels_scalar = {
+    .name = "scalar",
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .quantise = {NULL, quantise_32, quantise_256},
+    .norm = norm,
+    .swiglu = swiglu,
+    .add_scaled = add_scaled,
+    .sum_exp = sum_exp,
+    .from_f16 = from_f16,
+    .from_bf16 = from_bf16,
+    .to_f16 = to_f16,
+    .attend_page = attend_page,
+    .probe_int8 = probe_int8,
+    .probe_f32 = probe_f32,
+    .probe_read = probe_read,
+};

@@ -1,0 +1,31 @@
+/* A pool of threads for fork-join work in tens of microseconds: workers spin briefly for the next piece of work, then sleep.
+ *
+ * The caller is thread 0. Inside a running function threads meet at pool_barrier and share items with pool_next. */
+#ifndef JEOUL_CPU_POOL_H
+#define JEOUL_CPU_POOL_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct pool;
+
+struct pool *pool_open(int threads, struct error *err) MUST_CHECK;
+void pool_close(struct pool *pool); // NULL is allowed
+
+int pool_threads(const struct pool *pool);      // in use
+int pool_threads_open(const struct pool *pool); // as opened
+void pool_use(struct pool *pool, int threads);  // 1 … as opened
+
+/* Runs fn(context, thread, threads) on every thread in use and waits for all. */
+typedef void pool_fn(void *context, int thread, int threads);
+void pool_run(struct pool *pool, pool_fn *fn, void *context);
+
+/* Waits until every thread of the running function is here. What was written before is seen after. */
+void pool_barrier(struct pool *pool);
+
+/* Gives each item 0 … n−1 of a phase to one thread, in order of asking; −1 when none is left. A phase ends at the next pool_barrier (or the
+ * end of the function), where the count starts again at 0. */
+int64_t pool_next(struct pool *pool, int64_t n);
+
+#endif

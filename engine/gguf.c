@@ -1,0 +1,668 @@
+/* GGUF files: mapping and validation (specification: ggml docs/gguf.md, versions 2 and 3, little endian).
+ *
+ *     "GGUF" | version u32 | tensor count u64 | metadata count u64 | metadata … | tensor infos … | padding | tensor data
+ *
+ * One cursor walks the file once; every length is checked against what is left before it is used, and counts are held against the least
+ * bytes that so many entries would take before memory is allocated for them. Afterwards no access needs a check. */
+#include "engine/gguf.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_NAME = 256, MAX_DIMS = 4 };
+
+struct model_file {
+    char *path;
+    const uint8_t *bytes;
+    uint64_t size;
+    struct gguf_value *values;
+    size_t n_values;
+    struct tensor *tensors;
+    uint32_t *types; // GGUF numbers of the tensors
+    size_t n_tensors;
+    uint64_t alignment;
+    struct arena arena;
+    struct text shown;    // the value that model_file_meta gave last
+    size_t *tensor_index; // hash table over names: index + 1, 0 empty
+    size_t tensor_slots;
+};
+
+struct cursor {
+    const struct model_file *file;
+    uint64_t at;
+};
+
+static const int scalar_bytes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+static const char *const type_names[GGUF_TYPE_COUNT] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                                        "bool", "string", "array", "u64", "i64", "f64"};
+
+static bool bad(const struct model_file *file, struct error *err, uint64_t at, const char *what)
+{
+    return error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: %s at byte %" PRIu64 " of %" PRIu64, file->path, what, at, file->size);
+}
+
+static bool take(struct cursor *c, uint64_t n, const uint8_t **out, const char *what, struct error *err)
+{
+    if (n > c->file->size - c->at)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the file is truncated or damaged: %s at byte %" PRIu64 " needs %" PRIu64 " bytes, %" PRIu64 " are left",
+                         c->file->path, what, c->at, n, c->file->size - c->at);
+    *out = c->file->bytes + c->at;
+    c->at += n;
+    return true;
+}
+
+static bool take_u32(struct cursor *c, uint32_t *out, const char *what, struct error *err)
+{
+    const uint8_t *bytes;
+    if (!take(c, 4, &bytes, what, err))
+        return false;
+    memcpy(out, bytes, 4);
+    return true;
+}
+
+static bool take_u64(struct cursor *c, uint64_t *out, const char *what, struct error *err)
+{
+    const uint8_t *bytes;
+    if (!take(c, 8, &bytes, what, err))
+        return false;
+    memcpy(out, bytes, 8);
+    return true;
+}
+
+/* A key or tensor name: 1 … MAX_NAME bytes, no NUL, copied with one behind it. */
+static bool take_name(struct cursor *c, struct arena *arena, const char **out, const char *what, struct error *err)
+{
+    uint64_t n, at = c->at;
+    const uint8_t *bytes;
+    if (!take_u64(c, &n, what, err))
+        return false;
+    if (n == 0 || n > MAX_NAME)
+        return bad(c->file, err, at, "a name that is empty or longer than 256 bytes");
+    if (!take(c, n, &bytes, what, err))
+        return false;
+    if (memchr(bytes, 0, n) || utf8_invalid_at((const char *)bytes, n) != n)
+        return bad(c->file, err, at, "a name that is not UTF-8 text");
+    *out = arena_copy(arena, (const char *)bytes, n, err);
+    return *out != NULL;
+}
+
+static bool take_value(struct cursor *c, struct gguf_value *value, struct error *err)
+{
+    uint32_t type, element;
+    uint64_t at = c->at;
+    if (!take_u32(c, &type, "a metadata type", err))
+        return false;
+    if (type >= GGUF_TYPE_COUNT)
+        return bad(c->file, err, at, "an unknown metadata type");
+    value->type = (enum gguf_type)type;
+    value->count = 1;
+    if (value->type == GGUF_STRING)
+        return take_u64(c, &value->count, "a string's length", err) && take(c, value->count, &value->data, "a string", err);
+    if (value->type != GGUF_ARRAY) {
+        if (!take(c, (uint64_t)scalar_bytes[type], &value->data, "a metadata value", err))
+            return false;
+        return value->type != GGUF_BOOL || value->data[0] <= 1 || bad(c->file, err, at, "a bool that is neither 0 nor 1");
+    }
+    at = c->at;
+    if (!take_u32(c, &element, "an array's type", err) || !take_u64(c, &value->count, "an array's length", err))
+        return false;
+    if (element >= GGUF_TYPE_COUNT || element == GGUF_ARRAY)
+        return bad(c->file, err, at, "an array of an unsupported element type");
+    value->element = (enum gguf_type)element;
+    uint64_t least = element == GGUF_STRING ? 8 : (uint64_t)scalar_bytes[element], bytes;
+    if (__builtin_mul_overflow(value->count, least, &bytes) || bytes > c->file->size - c->at)
+        return bad(c->file, err, at, "an array longer than the file");
+    value->data = c->file->bytes + c->at;
+    if (element != GGUF_STRING) {
+        c->at += bytes;
+        return true;
+    }
+    for (uint64_t i = 0; i < value->count; i++) {
+        uint64_t n;
+        const uint8_t *text;
+        if (!take_u64(c, &n, "a string's length", err) || !take(c, n, &text, "a string in an array", err))
+            return false;
+    }
+    return true;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct gguf_value *x = a, *y = b;
+    return strcmp(x->key, y->key);
+}
+
+static bool read_metadata(struct model_file *file, struct cursor *c, uint64_t count, struct error *err)
+{
+    if (count > (file->size - c->at) / (8 + 1 + 4 + 1))
+        return bad(file, err, 16, "more metadata entries than the file has room for");
+    file->values = memory_array(count, sizeof *file->values, "GGUF metadata", err);
+    if (!file->values)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!take_name(c, &file->arena, &file->values[i].key, "a metadata key", err))
+            return false;
+        file->n_values = i + 1;
+        if (!take_value(c, &file->values[i], err))
+            return error_prefix(err, "key %s", file->values[i].key);
+    }
+    qsort(file->values, file->n_values, sizeof *file->values, compare_keys);
+    for (size_t i = 1; i < file->n_values; i++)
+        if (strcmp(file->values[i - 1].key, file->values[i].key) == 0)
+            return error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: the key %s stands twice", file->path, file->values[i].key);
+    return true;
+}
+
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = 14695981039346656037u; // FNV-1a
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 1099511628211u;
+    return hash;
+}
+
+static bool index_tensor(struct model_file *file, size_t index, struct error *err)
+{
+    const char *name = file->tensors[index].name;
+    size_t slot = hash_name(name) & (file->tensor_slots - 1);
+    for (; file->tensor_index[slot]; slot = (slot + 1) & (file->tensor_slots - 1))
+        if (strcmp(file->tensors[file->tensor_index[slot] - 1].name, name) == 0)
+            return error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: the tensor %s stands twice", file->path, name);
+    file->tensor_index[slot] = index + 1;
+    return true;
+}
+
+/* Name, dimensions, type and offset of one tensor; its place in the file is checked when the data section's start is known. */
+static bool read_tensor(struct model_file *file, struct cursor *c, size_t index, struct error *err)
+{
+    struct tensor *tensor = &file->tensors[index];
+    uint64_t at = c->at;
+    uint32_t dims;
+    if (!take_name(c, &file->arena, &tensor->name, "a tensor's name", err) || !take_u32(c, &dims, "a tensor's dimensions", err))
+        return false;
+    if (dims < 1 || dims > MAX_DIMS)
+        return bad(file, err, at, "a tensor with no or more than 4 dimensions");
+    tensor->n_dims = (int)dims;
+    uint64_t elements = 1;
+    for (uint32_t d = 0; d < MAX_DIMS; d++) {
+        uint64_t n = 1;
+        if (d < dims && !take_u64(c, &n, "a tensor's dimensions", err))
+            return false;
+        if (n == 0 || n > INT32_MAX || __builtin_mul_overflow(elements, n, &elements) || elements > INT64_MAX / 8)
+            return error_set(err, ERROR_INPUT, "%s: tensor %s: dimension %u is %" PRIu64 ": zero, or beyond what a file can hold",
+                             file->path, tensor->name, d, n);
+        tensor->shape[d] = (int64_t)n;
+    }
+    if (!take_u32(c, &file->types[index], "a tensor's type", err) || !take_u64(c, &tensor->offset, "a tensor's offset", err))
+        return false;
+    tensor->format = tensor_format(file->types[index]);
+    if (tensor->format) {
+        uint64_t values = (uint64_t)tensor->format->block_values;
+        if ((uint64_t)tensor->shape[0] % values)
+            return error_set(err, ERROR_INPUT, "%s: tensor %s: rows of %" PRId64 " values are no multiple of the %d in a block of %s",
+                             file->path, tensor->name, tensor->shape[0], tensor->format->block_values, tensor->format->name);
+        if (__builtin_mul_overflow(elements / values, (uint64_t)tensor->format->block_bytes, &tensor->bytes))
+            return error_set(err, ERROR_INPUT, "%s: tensor %s: its size overflows", file->path, tensor->name);
+    }
+    return index_tensor(file, index, err);
+}
+
+struct extent {
+    uint64_t begin, end;
+    const char *name;
+};
+
+static int compare_extents(const void *a, const void *b)
+{
+    const struct extent *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Every tensor lies inside the data section, aligned, and no two share a byte. */
+static bool place_tensors(struct model_file *file, uint64_t data, struct error *err)
+{
+    struct extent *extents = memory_array(file->n_tensors, sizeof *extents, "GGUF tensors", err);
+    if (!extents)
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < file->n_tensors; i++) {
+        struct tensor *tensor = &file->tensors[i];
+        uint64_t begin, end;
+        if (tensor->offset % file->alignment)
+            ok = error_set(err, ERROR_INPUT, "%s: tensor %s: offset %" PRIu64 " is not aligned to %" PRIu64, file->path, tensor->name,
+                           tensor->offset, file->alignment);
+        else if (__builtin_add_overflow(data, tensor->offset, &begin) || __builtin_add_overflow(begin, tensor->bytes, &end) ||
+                 end > file->size)
+            ok = error_set(err, ERROR_INPUT,
+                           "%s: the file is truncated or damaged: tensor %s (%" PRIu64 " bytes at offset %" PRIu64
+                           ") lies beyond the end of the file (%" PRIu64 " bytes)",
+                           file->path, tensor->name, tensor->bytes, tensor->offset, file->size);
+        else {
+            tensor->offset = begin;
+            tensor->data = file->bytes + begin;
+            extents[i] = (struct extent){begin, end, tensor->name};
+        }
+    }
+    if (ok)
+        qsort(extents, file->n_tensors, sizeof *extents, compare_extents);
+    for (size_t i = 1; ok && i < file->n_tensors; i++)
+        if (extents[i].begin < extents[i - 1].end)
+            ok = error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: the tensors %s and %s overlap", file->path, extents[i - 1].name,
+                           extents[i].name);
+    free(extents);
+    return ok;
+}
+
+static bool parse(struct model_file *file, struct error *err)
+{
+    struct cursor cursor = {.file = file}, *c = &cursor;
+    const uint8_t *magic;
+    uint32_t version;
+    uint64_t n_tensors, n_values;
+    if (file->size < 24)
+        return error_set(err, ERROR_INPUT, "%s: %s, not a GGUF file", file->path, file->size ? "too short" : "empty");
+    if (!take(c, 4, &magic, "the magic", err))
+        return false;
+    if (memcmp(magic, "GGUF", 4) != 0)
+        return error_set(err, ERROR_INPUT, "%s: not a GGUF file (it begins with %02x %02x %02x %02x, not with \"GGUF\")", file->path,
+                         magic[0], magic[1], magic[2], magic[3]);
+    if (!take_u32(c, &version, "the version", err))
+        return false;
+    if (version != 2 && version != 3)
+        return error_set(err, ERROR_INPUT, "%s: GGUF version %" PRIu32 "%s; versions 2 and 3 are read", file->path, version,
+                         version == 0x03000000u || version == 0x02000000u ? " (big endian)" : "");
+    if (!take_u64(c, &n_tensors, "the tensor count", err) || !take_u64(c, &n_values, "the metadata count", err) ||
+        !read_metadata(file, c, n_values, err))
+        return false;
+
+    uint32_t alignment = 32;
+    if (!gguf_u32(file, "general.alignment", &alignment, err))
+        return false;
+    if (alignment == 0 || (alignment & (alignment - 1)) || alignment > 1 << 20)
+        return error_set(err, ERROR_INPUT, "%s: general.alignment is %" PRIu32 ", a power of two is wanted", file->path, alignment);
+    file->alignment = alignment;
+
+    if (n_tensors > (file->size - c->at) / (8 + 1 + 4 + 8 + 4 + 8))
+        return bad(file, err, 8, "more tensors than the file has room for");
+    for (file->tensor_slots = 16; file->tensor_slots < 2 * n_tensors;)
+        file->tensor_slots *= 2;
+    file->tensors = memory_array(n_tensors, sizeof *file->tensors, "GGUF tensors", err);
+    file->types = memory_array(n_tensors, sizeof *file->types, "GGUF tensors", err);
+    file->tensor_index = memory_array(file->tensor_slots, sizeof *file->tensor_index, "GGUF tensors", err);
+    if (!file->tensors || !file->types || !file->tensor_index)
+        return false;
+    for (file->n_tensors = 0; file->n_tensors < n_tensors; file->n_tensors++)
+        if (!read_tensor(file, c, file->n_tensors, err))
+            return false;
+    return place_tensors(file, (c->at + alignment - 1) / alignment * alignment, err);
+}
+
+struct model_file *model_file_open(const char *path, struct error *err)
+{
+    struct model_file *file = calloc(1, sizeof *file);
+    int fd = -1;
+    struct stat status;
+    if (!file || !(file->path = strdup(path))) {
+        error_set(err, ERROR_MACHINE, "%s: out of memory", path);
+        goto fail;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        error_set_errno(err, "%s: cannot be opened", path);
+        goto fail;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        error_set(err, ERROR_INPUT, "%s: is %s, a GGUF file is wanted here", path,
+                  S_ISDIR(status.st_mode) ? "a directory" : "no regular file");
+        goto fail;
+    }
+    file->size = (uint64_t)status.st_size;
+    if (file->size) {
+        void *map = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (map == MAP_FAILED) {
+            error_set_errno(err, "%s: cannot be mapped", path);
+            goto fail;
+        }
+        file->bytes = map;
+    }
+    close(fd);
+    fd = -1;
+    if (!parse(file, err))
+        goto fail;
+    return file;
+fail:
+    if (fd >= 0)
+        close(fd);
+    model_file_close(file);
+    return NULL;
+}
+
+void model_file_close(struct model_file *file)
+{
+    if (!file)
+        return;
+    if (file->bytes)
+        munmap((void *)(uintptr_t)file->bytes, file->size);
+    free(file->values);
+    free(file->tensors);
+    free(file->types);
+    free(file->tensor_index);
+    free(file->path);
+    text_free(&file->shown);
+    arena_free(&file->arena);
+    free(file);
+}
+
+/* --- access ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct arena *gguf_arena(struct model_file *file)
+{
+    return &file->arena;
+}
+
+const char *gguf_path(const struct model_file *file)
+{
+    return file->path;
+}
+
+const struct gguf_value *gguf_find(const struct model_file *file, const char *key)
+{
+    struct gguf_value wanted = {.key = key};
+    return file->n_values ? bsearch(&wanted, file->values, file->n_values, sizeof *file->values, compare_keys) : NULL;
+}
+
+static bool wrong_type(const struct model_file *file, const struct gguf_value *value, const char *wanted, struct error *err)
+{
+    return error_set(err, ERROR_INPUT, "%s: key %s is a %s, %s is wanted", file->path, value->key, type_names[value->type], wanted);
+}
+
+static double load_number(enum gguf_type type, const uint8_t *data)
+{
+    union {
+        uint16_t u16;
+        int16_t i16;
+        uint32_t u32;
+        int32_t i32;
+        float f32;
+        uint64_t u64;
+        int64_t i64;
+        double f64;
+    } v = {0};
+    memcpy(&v, data, (size_t)scalar_bytes[type]);
+    switch (type) {
+    case GGUF_U8:
+    case GGUF_BOOL:
+        return data[0];
+    case GGUF_I8:
+        return (int8_t)data[0];
+    case GGUF_U16:
+        return v.u16;
+    case GGUF_I16:
+        return v.i16;
+    case GGUF_U32:
+        return v.u32;
+    case GGUF_I32:
+        return v.i32;
+    case GGUF_F32:
+        return (double)v.f32;
+    case GGUF_U64:
+        return (double)v.u64;
+    case GGUF_I64:
+        return (double)v.i64;
+    default:
+        return v.f64;
+    }
+}
+
+static bool is_integer(enum gguf_type type)
+{
+    return type <= GGUF_I32 || type == GGUF_U64 || type == GGUF_I64;
+}
+
+bool gguf_u32(const struct model_file *file, const char *key, uint32_t *out, struct error *err)
+{
+    const struct gguf_value *value = gguf_find(file, key);
+    if (!value)
+        return true;
+    if (!is_integer(value->type))
+        return wrong_type(file, value, "an integer", err);
+    double number = load_number(value->type, value->data);
+    if (number < 0 || number > UINT32_MAX)
+        return error_set(err, ERROR_INPUT, "%s: key %s is %.0f, a number from 0 to 2^32 − 1 is wanted", file->path, key, number);
+    *out = (uint32_t)number;
+    return true;
+}
+
+bool gguf_need_u32(const struct model_file *file, const char *key, uint32_t *out, struct error *err)
+{
+    if (!gguf_find(file, key))
+        return error_set(err, ERROR_INPUT, "%s: the key %s is missing", file->path, key);
+    return gguf_u32(file, key, out, err);
+}
+
+bool gguf_f32(const struct model_file *file, const char *key, float *out, struct error *err)
+{
+    const struct gguf_value *value = gguf_find(file, key);
+    if (!value)
+        return true;
+    if (value->type != GGUF_F32 && value->type != GGUF_F64)
+        return wrong_type(file, value, "a float", err);
+    *out = (float)load_number(value->type, value->data);
+    return true;
+}
+
+bool gguf_bool(const struct model_file *file, const char *key, bool *out, struct error *err)
+{
+    const struct gguf_value *value = gguf_find(file, key);
+    if (!value)
+        return true;
+    if (value->type != GGUF_BOOL)
+        return wrong_type(file, value, "a bool", err);
+    *out = value->data[0];
+    return true;
+}
+
+bool gguf_text(const struct model_file *file, const char *key, struct gguf_string *out, struct error *err)
+{
+    const struct gguf_value *value = gguf_find(file, key);
+    if (!value)
+        return true;
+    if (value->type != GGUF_STRING)
+        return wrong_type(file, value, "a string", err);
+    *out = (struct gguf_string){(const char *)value->data, value->count};
+    return true;
+}
+
+const struct gguf_value *gguf_array(const struct model_file *file, const char *key, enum gguf_type element, struct error *err)
+{
+    const struct gguf_value *value = gguf_find(file, key);
+    if (!value) {
+        error_set(err, ERROR_INPUT, "%s: the key %s is missing", file->path, key);
+        return NULL;
+    }
+    bool same = value->type == GGUF_ARRAY && (value->element == element || (element == GGUF_I32 && value->element == GGUF_U32));
+    if (!same) {
+        error_set(err, ERROR_INPUT, "%s: key %s is not an array of %s", file->path, key, type_names[element]);
+        return NULL;
+    }
+    return value;
+}
+
+struct gguf_string gguf_next_string(const struct gguf_value *array, uint64_t *cursor)
+{
+    uint64_t n;
+    memcpy(&n, array->data + *cursor, 8);
+    struct gguf_string string = {(const char *)array->data + *cursor + 8, n};
+    *cursor += 8 + n;
+    return string;
+}
+
+int32_t gguf_i32_at(const struct gguf_value *array, uint64_t index)
+{
+    int32_t value;
+    memcpy(&value, array->data + index * 4, 4);
+    return value;
+}
+
+float gguf_f32_at(const struct gguf_value *array, uint64_t index)
+{
+    float value;
+    memcpy(&value, array->data + index * 4, 4);
+    return value;
+}
+
+const struct tensor *gguf_tensor(const struct model_file *file, const char *name)
+{
+    if (!file->n_tensors)
+        return NULL;
+    size_t slot = hash_name(name) & (file->tensor_slots - 1);
+    for (; file->tensor_index[slot]; slot = (slot + 1) & (file->tensor_slots - 1))
+        if (strcmp(file->tensors[file->tensor_index[slot] - 1].name, name) == 0)
+            return &file->tensors[file->tensor_index[slot] - 1];
+    return NULL;
+}
+
+const struct tensor *gguf_tensor_at(const struct model_file *file, size_t index)
+{
+    return index < file->n_tensors ? &file->tensors[index] : NULL;
+}
+
+uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *tensor)
+{
+    return file->types[tensor - file->tensors];
+}
+
+static void advise(const struct tensor *tensor, int advice, bool inner)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
+    begin = inner ? (begin + page - 1) / page * page : begin / page * page;
+    end = inner ? end / page * page : (end + page - 1) / page * page;
+    if (tensor->data && end > begin)
+        (void)madvise((void *)begin, end - begin, advice); // advice only: nothing depends on it
+}
+
+void gguf_drop(const struct model_file *file, const struct tensor *tensor)
+{
+    (void)file;
+    advise(tensor, MADV_DONTNEED, true);
+}
+
+void gguf_prefetch(const struct model_file *file, const struct tensor *tensor)
+{
+    (void)file;
+    advise(tensor, MADV_WILLNEED, false);
+}
+
+/* --- what people see -------------------------------------------------------------------------------------------------------------------
+ */
+
+static void show_scalar(struct text *text, enum gguf_type type, const uint8_t *data)
+{
+    uint64_t u64;
+    int64_t i64;
+    switch (type) {
+    case GGUF_BOOL:
+        text_add_string(text, data[0] ? "true" : "false");
+        break;
+    case GGUF_U64:
+        memcpy(&u64, data, 8);
+        text_format(text, "%" PRIu64, u64);
+        break;
+    case GGUF_I64:
+        memcpy(&i64, data, 8);
+        text_format(text, "%" PRId64, i64);
+        break;
+    case GGUF_F32:
+        text_format(text, "%.9g", load_number(type, data));
+        break;
+    case GGUF_F64:
+        text_format(text, "%.17g", load_number(type, data));
+        break;
+    default:
+        text_format(text, "%.0f", load_number(type, data));
+    }
+}
+
+/* Text for people: control characters and bytes that are not UTF-8 are escaped, long strings cut. */
+static void show_string(struct text *text, const char *bytes, uint64_t n, uint64_t limit)
+{
+    for (uint64_t i = 0; i < n && i < limit;) {
+        uint32_t c;
+        int length = utf8_decode(bytes + i, n - i, &c);
+        if (length == 0 || c < 0x20 || c == 0x7F) {
+            text_format(text, "\\x%02x", (unsigned char)bytes[i]);
+            i++;
+        } else {
+            text_add(text, bytes + i, (size_t)length);
+            i += (uint64_t)length;
+        }
+    }
+    if (n > limit)
+        text_add_string(text, "…");
+}
+
+bool model_file_meta(struct model_file *file, size_t index, struct model_meta *out)
+{
+    enum { SHOWN_ELEMENTS = 6, SHOWN_BYTES = 2000, SHOWN_ELEMENT_BYTES = 40 };
+    if (index >= file->n_values)
+        return false;
+    const struct gguf_value *value = &file->values[index];
+    struct text *text = &file->shown;
+    text_clear(text);
+    size_t type_at;
+    if (value->type == GGUF_ARRAY)
+        text_format(text, "array of %s[%" PRIu64 "]", type_names[value->element], value->count);
+    else
+        text_add_string(text, type_names[value->type]);
+    text_add(text, "", 1);
+    type_at = text->length;
+    uint64_t cursor = 0;
+    if (value->type == GGUF_STRING)
+        show_string(text, (const char *)value->data, value->count, SHOWN_BYTES);
+    else if (value->type != GGUF_ARRAY)
+        show_scalar(text, value->type, value->data);
+    else
+        for (uint64_t i = 0; i < value->count; i++) {
+            if (i == SHOWN_ELEMENTS) {
+                text_add_string(text, ", …");
+                break;
+            }
+            text_add_string(text, i ? ", " : "");
+            if (value->element == GGUF_STRING) {
+                struct gguf_string string = gguf_next_string(value, &cursor);
+                text_add_string(text, "\"");
+                show_string(text, string.bytes, string.n, SHOWN_ELEMENT_BYTES);
+                text_add_string(text, "\"");
+            } else
+                show_scalar(text, value->element, value->data + i * (uint64_t)scalar_bytes[value->element]);
+        }
+    if (text->failed || !text->bytes)
+        *out = (struct model_meta){value->key, "", "(out of memory)"};
+    else
+        *out = (struct model_meta){value->key, text->bytes, text->bytes + type_at};
+    return true;
+}
+
+bool model_file_tensor(struct model_file *file, size_t index, struct model_tensor *out)
+{
+    const struct tensor *tensor = gguf_tensor_at(file, index);
+    if (!tensor)
+        return false;
+    *out = (struct model_tensor){.name = tensor->name,
+                                 .type = tensor->format ? tensor->format->name : "unsupported",
+                                 .n_dims = tensor->n_dims,
+                                 .offset = tensor->offset,
+                                 .bytes = tensor->bytes};
+    memcpy(out->shape, tensor->shape, sizeof out->shape);
+    return true;
+}

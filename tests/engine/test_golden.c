@@ -1,0 +1,169 @@
+/* Golden models: the logits of a reference engine, met at any thread count, cut and instruction set. */
+#include "tests/support.h"
+
+#include "engine/engine.h"
+#include "engine/gguf.h"
+#include "engine/tensor.h"
+
+#include <string.h>
+
+enum { TOKENS = 40 };
+
+struct run {
+    const char *model; // directory in tests/data/goldens
+    const char *isa;
+    int threads, chunk; // rows in a step
+    bool exact;
+    enum engine_kv kv;
+};
+
+static char *golden_path(const char *model, const char *file)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "tests/data/goldens/%s/%s", model, file);
+    return path;
+}
+
+static void read_tokens(const char *model, int32_t tokens[TOKENS])
+{
+    FILE *stream = fopen(golden_path(model, "tokens.txt"), "r");
+    cr_assert_not_null(stream);
+    for (int i = 0; i < TOKENS; i++)
+        cr_assert_eq(fscanf(stream, "%d", &tokens[i]), 1);
+    fclose(stream);
+}
+
+/* Runs the 40 tokens and returns [40][n_vocab]; free with free(). */
+static float *run_logits(const struct run *run, size_t *count)
+{
+    struct error err = {0};
+    struct model_file *file = model_file_open(golden_path(run->model, "model.gguf"), &err);
+    cr_assert_not_null(file, "%s", err.message);
+    struct engine_options options = {.threads = run->threads, .kv = run->kv, .exact = run->exact, .isa = run->isa, .kv_tokens = 256};
+    struct engine *engine = engine_open(file, &options, &err);
+    cr_assert_not_null(engine, "%s", err.message);
+    size_t n_vocab = (size_t)engine_facts(engine).n_vocab;
+    float *logits = malloc(TOKENS * n_vocab * sizeof *logits);
+    memset(logits, 0xFF, TOKENS * n_vocab * sizeof *logits); // NaN
+    int32_t tokens[TOKENS];
+    read_tokens(run->model, tokens);
+    int seq = engine_seq_new(engine, &err);
+    for (int at = 0; at < TOKENS; at += run->chunk) {
+        struct engine_row rows[TOKENS];
+        int n = TOKENS - at < run->chunk ? TOKENS - at : run->chunk;
+        for (int i = 0; i < n; i++)
+            rows[i] = (struct engine_row){
+                .seq = seq, .token = tokens[at + i], .want = ENGINE_WANT_LOGITS, .logits = logits + (size_t)(at + i) * n_vocab};
+        cr_assert(engine_step(engine, rows, n, &err), "%s", err.message);
+    }
+    engine_close(engine);
+    model_file_close(file);
+    *count = TOKENS * n_vocab;
+    return logits;
+}
+
+static double distance(const struct run *run, const char *reference)
+{
+    size_t count, bytes;
+    float *logits = run_logits(run, &count);
+    float *wanted = (float *)(void *)read_whole(golden_path(run->model, reference), &bytes);
+    cr_assert_eq(bytes, count * sizeof *wanted);
+    double result = nmse(logits, wanted, count);
+    free(logits);
+    free(wanted);
+    return result;
+}
+
+Test(golden, float_models_meet_the_reference_logits_in_every_cut_thread_count_and_instruction_set)
+{
+    const char *models[] = {"olmoe", "qwen3moe"};
+    const int chunks[] = {40, 1, 7, 24};
+    for (size_t m = 0; m < 2; m++)
+        for (const char *const *isa = engine_isas(); *isa; isa++)
+            for (int threads = 1; threads <= 3; threads++)
+                for (size_t c = 0; c < 4; c++) {
+                    struct run run = {models[m], *isa, threads, chunks[c], false, ENGINE_KV_F32};
+                    double d = distance(&run, "logits.f32");
+                    cr_expect(d <= 1e-9, "%s %s %d threads, steps of %d: NMSE %g", run.model, *isa, threads, chunks[c], d);
+                }
+}
+
+Test(golden, the_same_bits_whatever_the_cut_and_the_threads)
+{
+    const char *models[] = {"olmoe", "qwen3moe_q8_0", "q256_q4_k", "q256_q6_k"};
+    for (size_t m = 0; m < 4; m++)
+        for (const char *const *isa = engine_isas(); *isa; isa++) {
+            size_t count;
+            float *first = run_logits(&(struct run){models[m], *isa, 1, 40, false, ENGINE_KV_F16}, &count);
+            for (int chunk = 1; chunk <= 13; chunk += 6) {
+                float *other = run_logits(&(struct run){models[m], *isa, 2, chunk, false, ENGINE_KV_F16}, &count);
+                cr_expect(memcmp(first, other, count * sizeof *first) == 0, "%s %s: steps of %d differ from one step of 40", models[m],
+                          *isa, chunk);
+                free(other);
+            }
+            free(first);
+        }
+}
+
+Test(golden, exact_mode_meets_the_dequantised_reference)
+{
+    const char *models[] = {"olmoe_q8_0", "qwen3moe_q8_0", "q256_f16", "q256_bf16", "q256_q4_0", "q256_q4_k", "q256_q6_k", "q256_q8_0"};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        double d = distance(&(struct run){models[m], NULL, 2, 40, true, ENGINE_KV_F32}, "logits_dq.f32");
+        cr_expect(d <= 1e-9, "%s: NMSE %g", models[m], d);
+    }
+}
+
+Test(golden, integer_activations_are_no_farther_off_than_the_reference_engine_s)
+{
+    static const struct {
+        const char *model;
+        double reference; // NMSE of llama.cpp's own run against its dequantised weights
+    } models[] = {{"olmoe_q8_0", 1.1e-4}, {"qwen3moe_q8_0", 9.7e-5}, {"q256_f16", 3.7e-7},  {"q256_bf16", 2.4e-5},
+                  {"q256_q4_0", 2.9e-4},  {"q256_q4_k", 6.4e-4},     {"q256_q6_k", 5.6e-4}, {"q256_q8_0", 2.8e-4}};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+        for (const char *const *isa = engine_isas(); *isa; isa++) {
+            double d = distance(&(struct run){models[m].model, *isa, 2, 40, false, ENGINE_KV_F32}, "logits_dq.f32");
+            cr_expect(d <= 1.5 * models[m].reference, "%s %s: NMSE %g, the reference has %g", models[m].model, *isa, d,
+                      models[m].reference);
+        }
+}
+
+Test(tensor, dequantised_values_are_met_bit_for_bit)
+{
+    static const char *const names[] = {"F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K"};
+    struct error err = {0};
+    struct model_file *file = model_file_open(golden_path("quants", "quants.gguf"), &err);
+    cr_assert_not_null(file, "%s", err.message);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[64];
+        float values[16 * 256];
+        size_t bytes;
+        snprintf(name, sizeof name, "q.%s", names[i]);
+        const struct tensor *tensor = gguf_tensor(file, name);
+        cr_assert_not_null(tensor, "%s", name);
+        tensor->format->to_float(tensor->data, values, 16 * 256);
+        snprintf(name, sizeof name, "%s.f32", names[i]);
+        char *wanted = read_whole(golden_path("quants", name), &bytes);
+        cr_assert_eq(bytes, sizeof values);
+        cr_expect(memcmp(wanted, values, bytes) == 0, "%s", names[i]);
+        free(wanted);
+    }
+    model_file_close(file);
+}
+
+Test(tensor, half_precision_round_trips_and_rounds_to_even)
+{
+    for (uint32_t half = 0; half < 0x10000; half++) {
+        float value = f16_to_f32((uint16_t)half);
+        if (value == value)
+            cr_assert_eq(f32_to_f16(value), half);
+        value = bf16_to_f32((uint16_t)half);
+        if (value == value)
+            cr_assert_eq(f32_to_bf16(value), half);
+    }
+    cr_assert_eq(f32_to_f16(1.0f + 0x1p-11f), 0x3C00);
+    cr_assert_eq(f32_to_f16(1.0f + 3 * 0x1p-11f), 0x3C02);
+    cr_assert_eq(f32_to_f16(65520.0f), 0x7C00);
+    cr_assert_eq(f32_to_f16(65519.0f), 0x7BFF);
+}
