@@ -182,8 +182,8 @@ bool model_config_read(const struct model_file *file, struct model_config *out, 
     if (!r->ok)
         return false;
     if (out->head_dim > MAX_HEAD_DIM || out->n_heads / out->n_kv_heads > MAX_HEAD_GROUP)
-        return error_set(err, ERROR_INPUT, "%s: heads of %d values, %d of them to a KV head: at most %d and %d are supported", gguf_path(file),
-                         out->head_dim, out->n_heads / out->n_kv_heads, MAX_HEAD_DIM, MAX_HEAD_GROUP);
+        return error_set(err, ERROR_INPUT, "%s: heads of %d values, %d of them to a KV head: at most %d and %d are supported",
+                         gguf_path(file), out->head_dim, out->n_heads / out->n_kv_heads, MAX_HEAD_DIM, MAX_HEAD_GROUP);
     if (out->n_heads % out->n_kv_heads)
         return error_set(err, ERROR_INPUT, "%s: %d heads cannot share %d KV heads evenly", gguf_path(file), out->n_heads, out->n_kv_heads);
     if (out->rope_dims % 2)
