@@ -1,0 +1,442 @@
+/* Writing a synthetic model: see engine.h.
+ *
+ * Tensors are cut into pieces of a fixed number of values; a piece's random numbers depend on the seed, its tensor and its number only.
+ * Threads fill pieces side by side, one writer puts them down in order: the bytes do not depend on the number of threads, and memory is a
+ * few pieces. */
+#include "engine/synth.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { PIECE_VALUES = 1 << 21, ALIGNMENT = 32, MAX_THREADS = 64 };
+
+/* --- random blocks
+ * --------------------------------------------------------------------------------------------------------------------------- */
+
+static void fill_bytes(struct random *random, uint8_t *out, size_t n)
+{
+    for (; n >= 8; n -= 8, out += 8) {
+        uint64_t word = random_u64(random);
+        memcpy(out, &word, 8);
+    }
+    uint64_t word = random_u64(random);
+    memcpy(out, &word, n);
+}
+
+static void put_f16(uint8_t *out, double value)
+{
+    uint16_t half = f32_to_f16((float)value);
+    memcpy(out, &half, 2);
+}
+
+/* A block's scale varies by a quarter up and down, as real ones do. */
+static double vary(struct random *random)
+{
+    return 0.75 + 0.5 * random_unit(random);
+}
+
+/* Nearly normal, deviation 1: the sum of four uniform bytes. */
+static float rough_normal(uint32_t word)
+{
+    int sum = (int)(word & 255) + (int)(word >> 8 & 255) + (int)(word >> 16 & 255) + (int)(word >> 24);
+    return (float)(sum - 510) * (1.0f / 147.8f);
+}
+
+static void float_values(enum tensor_type type, struct random *random, double deviation, int64_t count, uint8_t *out)
+{
+    for (int64_t i = 0; i < count; i += 2) {
+        uint64_t word = random_u64(random);
+        for (int64_t j = i; j < i + 2 && j < count; j++, word >>= 32) {
+            float value = rough_normal((uint32_t)word) * (float)deviation;
+            uint16_t half = type == TENSOR_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+            if (type == TENSOR_F32)
+                memcpy(out + 4 * j, &value, 4);
+            else
+                memcpy(out + 2 * j, &half, 2);
+        }
+    }
+}
+
+void synth_blocks(enum tensor_type type, struct random *random, double deviation, int64_t count, uint8_t *out)
+{
+    const struct tensor_format *format = tensor_format((uint32_t)type);
+    if (format->block_values == 1) {
+        float_values(type, random, deviation, count, out);
+        return;
+    }
+    for (int64_t i = 0; i < count; i += format->block_values, out += format->block_bytes) {
+        fill_bytes(random, out, (size_t)format->block_bytes);
+        double scale = deviation * vary(random);
+        switch (type) {
+        case TENSOR_Q8_0: // uniform −128 … 127: deviation 73.9
+            put_f16(out, scale / 73.9);
+            for (int j = 2; j < 34; j++)
+                out[j] = out[j] == 0x80 ? 0 : out[j];
+            break;
+        case TENSOR_Q4_0: // −7 … 7 and another 0: deviation 4.18
+            put_f16(out, scale / 4.18);
+            for (int j = 2; j < 18; j++) {
+                out[j] |= out[j] & 0x0F ? 0 : 0x08;
+                out[j] |= out[j] & 0xF0 ? 0 : 0x80;
+            }
+            break;
+        case TENSOR_Q4_K: // scale = minimum, dmin = 7.5 d: the values are centred; scales 32 … 63
+            put_f16(out, scale / (4.61 * 47.5));
+            put_f16(out + 2, 7.5 * scale / (4.61 * 47.5));
+            for (int j = 0; j < 4; j++) {
+                int low = 32 | (out[4 + j] & 31), high = 32 | (out[8 + j] & 31);
+                out[4 + j] = (uint8_t)(low | (high >> 4) << 6);
+                out[8 + j] = out[4 + j];
+                out[12 + j] = (uint8_t)((high & 15) | (high & 15) << 4);
+            }
+            break;
+        case TENSOR_Q6_K: // scales 64 … 127
+            for (int j = 192; j < 208; j++)
+                out[j] = (uint8_t)(64 | (out[j] & 63));
+            put_f16(out + 208, scale / (18.5 * 95.5));
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* --- quantisation recipes
+ * -------------------------------------------------------------------------------------------------------------------- */
+
+struct recipe {
+    const char *name;
+    enum tensor_type type;
+    uint32_t file_type; // general.file_type
+    bool mixture;       // Q6_K for the output and half of attn_v and ffn_down
+};
+
+static const struct recipe recipes[] = {
+    {"f32", TENSOR_F32, 0, false},   {"f16", TENSOR_F16, 1, false},    {"bf16", TENSOR_BF16, 32, false}, {"q8_0", TENSOR_Q8_0, 7, false},
+    {"q4_0", TENSOR_Q4_0, 2, false}, {"q4_k", TENSOR_Q4_K, 14, false}, {"q6_k", TENSOR_Q6_K, 18, false}, {"q4_k_m", TENSOR_Q4_K, 15, true},
+};
+
+enum { RECIPES = sizeof recipes / sizeof *recipes };
+
+const char *const *synth_quantisations(void)
+{
+    static const char *names[RECIPES + 1]; // the same values whoever fills them
+    for (size_t i = 0; i < RECIPES; i++)
+        names[i] = recipes[i].name;
+    return names;
+}
+
+/* The layers whose attn_v and ffn_down have more bits in the Q4_K_M mixture: the first and last eighth, and every third between. */
+static bool more_bits(int layer, int n_layers)
+{
+    return layer < n_layers / 8 || layer >= 7 * n_layers / 8 || (layer - n_layers / 8) % 3 == 2;
+}
+
+static enum tensor_type type_of(const struct recipe *recipe, const char *name, enum weight_use use, int n_layers)
+{
+    int layer = -1;
+    if (use == WEIGHT_VECTOR || strstr(name, "ffn_gate_inp"))
+        return TENSOR_F32;
+    if (!recipe->mixture)
+        return recipe->type;
+    if (strcmp(name, "output.weight") == 0)
+        return TENSOR_Q6_K;
+    bool candidate = strstr(name, "attn_v.") || strstr(name, "ffn_down");
+    return candidate && sscanf(name, "blk.%d.", &layer) == 1 && more_bits(layer, n_layers) ? TENSOR_Q6_K : recipe->type;
+}
+
+/* --- the plan of a file
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+struct planned {
+    char name[64];
+    enum tensor_type type;
+    enum weight_use use;
+    int64_t shape[3]; // cols, rows, experts
+    int64_t values;
+    uint64_t bytes, offset;
+    double deviation; // 0: all values are 1 (norms)
+};
+
+struct plan {
+    const struct recipe *recipe;
+    struct model model; // only its configuration and empty layers, to go over the list of weights
+    struct planned *tensors;
+    size_t n_tensors, capacity;
+    uint64_t total_bytes;
+};
+
+static bool plan_weight(void *context, struct weight *w, const char *name, enum weight_use use, struct error *err)
+{
+    struct plan *plan = context;
+    if (!memory_grow((void **)&plan->tensors, &plan->capacity, plan->n_tensors + 1, sizeof *plan->tensors, "tensors", err))
+        return false;
+    struct planned *tensor = &plan->tensors[plan->n_tensors++];
+    *tensor = (struct planned){.use = use, .shape = {w->cols, w->rows, w->experts}, .values = w->cols * w->rows * w->experts};
+    snprintf(tensor->name, sizeof tensor->name, "%s", name);
+    tensor->type = type_of(plan->recipe, name, use, plan->model.config.n_layers);
+    tensor->deviation = use == WEIGHT_VECTOR ? 0 : use == WEIGHT_LOOKUP ? 1 : 1 / sqrt((double)w->cols);
+    const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
+    if (w->cols % format->block_values)
+        return error_set(err, ERROR_INPUT, "%s has rows of %lld values, %s wants multiples of %d: choose another quantisation or shape",
+                         name, (long long)w->cols, format->name, format->block_values);
+    tensor->bytes = (uint64_t)(tensor->values / format->block_values) * (uint64_t)format->block_bytes;
+    tensor->offset = plan->total_bytes;
+    plan->total_bytes = (tensor->offset + tensor->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return true;
+}
+
+static bool make_plan(struct plan *plan, const struct synth_shape *s, struct error *err)
+{
+    struct model_config *c = &plan->model.config;
+    c->architecture = architecture_named((struct gguf_string){s->arch, strlen(s->arch)});
+    c->n_layers = s->n_layers;
+    c->n_embd = s->n_embd;
+    c->n_heads = s->n_heads;
+    c->n_kv_heads = s->n_kv_heads;
+    c->head_dim = s->head_dim;
+    c->n_experts = s->n_experts;
+    c->n_ff = s->n_ff;
+    c->n_vocab = s->n_vocab;
+    plan->model.layers = memory_array((size_t)s->n_layers, sizeof *plan->model.layers, "layers", err);
+    return plan->model.layers && model_each_weight(&plan->model, plan_weight, plan, err);
+}
+
+/* --- header
+ * ---------------------------------------------------------------------------------------------------------------------------------- */
+
+void gguf_put_u32(struct text *out, uint32_t value)
+{
+    text_add(out, (const char *)&value, 4);
+}
+
+void gguf_put_u64(struct text *out, uint64_t value)
+{
+    text_add(out, (const char *)&value, 8);
+}
+
+void gguf_put_string(struct text *out, const char *bytes, size_t n)
+{
+    gguf_put_u64(out, n);
+    text_add(out, bytes, n);
+}
+
+struct header {
+    struct text text;
+    uint64_t entries;
+    const char *arch;
+};
+
+static void put_key(struct header *h, const char *key, enum gguf_type type)
+{
+    char whole[128];
+    int n = key[0] == '.' ? snprintf(whole, sizeof whole, "%s%s", h->arch, key) : snprintf(whole, sizeof whole, "%s", key);
+    gguf_put_string(&h->text, whole, (size_t)n);
+    gguf_put_u32(&h->text, type);
+    h->entries++;
+}
+
+static void put_number(struct header *h, const char *key, uint32_t value)
+{
+    put_key(h, key, GGUF_U32);
+    gguf_put_u32(&h->text, value);
+}
+
+static void put_float(struct header *h, const char *key, double value)
+{
+    float single = (float)value;
+    put_key(h, key, GGUF_F32);
+    text_add(&h->text, (const char *)&single, 4);
+}
+
+static void put_text(struct header *h, const char *key, const char *value)
+{
+    put_key(h, key, GGUF_STRING);
+    gguf_put_string(&h->text, value, strlen(value));
+}
+
+static bool make_header(struct text *out, const struct plan *plan, const struct synth_shape *s, uint64_t seed, struct error *err)
+{
+    struct header header = {.arch = s->arch}, *h = &header;
+    char name[128];
+    bool qwen = strcmp(s->arch, "qwen3moe") == 0;
+    snprintf(name, sizeof name, "jeoul %s", s->name);
+    put_text(h, "general.architecture", s->arch);
+    put_text(h, "general.name", name);
+    put_number(h, "general.file_type", plan->recipe->file_type);
+    put_number(h, "general.quantization_version", 2);
+    put_number(h, "general.alignment", ALIGNMENT);
+    put_key(h, "jeoul.random_weights", GGUF_BOOL);
+    text_add(&h->text, "\1", 1);
+    put_key(h, "jeoul.seed", GGUF_U64);
+    gguf_put_u64(&h->text, seed);
+    put_number(h, ".context_length", (uint32_t)s->context_length);
+    put_number(h, ".embedding_length", (uint32_t)s->n_embd);
+    put_number(h, ".block_count", (uint32_t)s->n_layers);
+    put_number(h, ".feed_forward_length", (uint32_t)s->n_ff);
+    put_number(h, ".attention.head_count", (uint32_t)s->n_heads);
+    put_number(h, ".attention.head_count_kv", (uint32_t)s->n_kv_heads);
+    put_number(h, ".expert_count", (uint32_t)s->n_experts);
+    put_number(h, ".expert_used_count", (uint32_t)s->top_k);
+    put_float(h, ".attention.layer_norm_rms_epsilon", qwen ? 1e-6 : 1e-5);
+    put_float(h, ".rope.freq_base", s->rope_base);
+    if (qwen) {
+        put_number(h, ".expert_feed_forward_length", (uint32_t)s->n_ff);
+        put_number(h, ".attention.key_length", (uint32_t)s->head_dim);
+        put_number(h, ".attention.value_length", (uint32_t)s->head_dim);
+    }
+    bool ok = synth_vocabulary(&h->text, s->n_vocab, qwen ? "qwen2" : "olmo", &h->entries, err);
+    text_add_string(out, "GGUF");
+    gguf_put_u32(out, 3);
+    gguf_put_u64(out, plan->n_tensors);
+    gguf_put_u64(out, h->entries);
+    text_add(out, h->text.bytes, h->text.length);
+    for (size_t i = 0; i < plan->n_tensors; i++) {
+        const struct planned *tensor = &plan->tensors[i];
+        uint32_t dims = tensor->use == WEIGHT_VECTOR ? 1 : tensor->shape[2] > 1 ? 3 : 2;
+        gguf_put_string(out, tensor->name, strlen(tensor->name));
+        gguf_put_u32(out, dims);
+        for (uint32_t d = 0; d < dims; d++)
+            gguf_put_u64(out, (uint64_t)tensor->shape[d]);
+        gguf_put_u32(out, (uint32_t)tensor->type);
+        gguf_put_u64(out, tensor->offset);
+    }
+    while (out->length % ALIGNMENT)
+        text_add(out, "\0", 1);
+    ok = ok && text_ok(&h->text, err) && text_ok(out, err);
+    text_free(&h->text);
+    return ok;
+}
+
+/* --- data
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
+
+struct piece {
+    const struct planned *tensor;
+    uint64_t seed, stream;
+    int64_t count;
+    uint8_t *bytes;
+    pthread_t thread;
+};
+
+static void *fill_piece(void *argument)
+{
+    struct piece *piece = argument;
+    struct random random = random_seed(piece->seed, piece->stream);
+    if (piece->tensor->deviation > 0)
+        synth_blocks(piece->tensor->type, &random, piece->tensor->deviation, piece->count, piece->bytes);
+    else
+        for (int64_t i = 0; i < piece->count; i++) {
+            float one = 1.0f;
+            memcpy(piece->bytes + 4 * i, &one, 4);
+        }
+    return NULL;
+}
+
+struct writing {
+    const struct plan *plan;
+    const struct synth_options *options;
+    struct file_writer *writer;
+    struct piece pieces[MAX_THREADS];
+    int threads;
+    uint64_t done;
+};
+
+static bool write_tensor(struct writing *w, size_t index, struct error *err)
+{
+    const struct planned *tensor = &w->plan->tensors[index];
+    const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
+    for (int64_t at = 0; at < tensor->values;) {
+        int n = 0;
+        for (; n < w->threads && at < tensor->values; n++) {
+            struct piece *piece = &w->pieces[n];
+            piece->tensor = tensor;
+            piece->seed = w->options->seed;
+            piece->stream = (uint64_t)index << 32 | (uint64_t)(at / PIECE_VALUES);
+            piece->count = tensor->values - at < PIECE_VALUES ? tensor->values - at : PIECE_VALUES;
+            at += piece->count;
+            if (n && pthread_create(&piece->thread, NULL, fill_piece, piece) != 0) {
+                for (int i = 1; i < n; i++)
+                    pthread_join(w->pieces[i].thread, NULL);
+                return error_set(err, ERROR_MACHINE, "a thread could not be started");
+            }
+        }
+        fill_piece(&w->pieces[0]);
+        for (int i = 1; i < n; i++)
+            pthread_join(w->pieces[i].thread, NULL);
+        for (int i = 0; i < n; i++) {
+            size_t bytes = (size_t)(w->pieces[i].count / format->block_values) * (size_t)format->block_bytes;
+            if (fwrite(w->pieces[i].bytes, 1, bytes, w->writer->stream) != bytes)
+                return error_set_errno(err, "%s: cannot be written", w->writer->path);
+            w->done += bytes;
+        }
+        if (w->options->progress)
+            w->options->progress(w->options->context, w->done, w->plan->total_bytes);
+    }
+    static const char zeros[ALIGNMENT];
+    uint64_t end = tensor->offset + tensor->bytes, padding = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - end;
+    w->done += padding;
+    return fwrite(zeros, 1, padding, w->writer->stream) == padding || error_set_errno(err, "%s: cannot be written", w->writer->path);
+}
+
+static bool write_all(struct writing *w, const struct text *header, struct error *err)
+{
+    bool ok = fwrite(header->bytes, 1, header->length, w->writer->stream) == header->length ||
+              error_set_errno(err, "%s: cannot be written", w->writer->path);
+    for (int i = 0; ok && i < w->threads; i++)
+        ok = (w->pieces[i].bytes = memory_array(PIECE_VALUES, 4, "a piece of a tensor", err)) != NULL;
+    for (size_t i = 0; ok && i < w->plan->n_tensors; i++)
+        ok = write_tensor(w, i, err);
+    for (int i = 0; i < w->threads; i++)
+        free(w->pieces[i].bytes);
+    return ok;
+}
+
+static const struct recipe *find_recipe(const char *name, struct error *err)
+{
+    struct text list = {0};
+    for (size_t i = 0; i < RECIPES; i++) {
+        if (strcasecmp(recipes[i].name, name) == 0) {
+            text_free(&list);
+            return &recipes[i];
+        }
+        text_format(&list, "%s%s", i ? ", " : "", recipes[i].name);
+    }
+    error_set(err, ERROR_INPUT, "no quantisation \"%.32s\"; there are: %s", name, list.bytes ? list.bytes : "");
+    text_free(&list);
+    return NULL;
+}
+
+bool synth_write(const char *path, const struct synth_options *options, struct error *err)
+{
+    struct arena arena = {0};
+    struct synth_shape shape;
+    struct plan plan = {.recipe = find_recipe(options->quantisation, err)};
+    struct text header = {0};
+    struct file_writer writer;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = options->threads ? options->threads : (int)online;
+    struct writing writing = {
+        .plan = &plan, .options = options, .writer = &writer, .threads = threads > MAX_THREADS ? MAX_THREADS : threads};
+    bool ok = plan.recipe && synth_shape_find(options->shape, &arena, &shape, err) && make_plan(&plan, &shape, err) &&
+              make_header(&header, &plan, &shape, options->seed, err) && file_create(&writer, path, err);
+    if (ok) {
+        ok = write_all(&writing, &header, err);
+        if (ok)
+            ok = file_commit(&writer, err);
+        else
+            file_abandon(&writer);
+    }
+    text_free(&header);
+    free(plan.tensors);
+    free(plan.model.layers);
+    arena_free(&arena);
+    return ok;
+}

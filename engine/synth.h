@@ -1,0 +1,32 @@
+/* Synthetic models: shapes, vocabularies and random weights. Private to the engine; engine.h has the door, synth_write. */
+#ifndef JEOUL_ENGINE_SYNTH_H
+#define JEOUL_ENGINE_SYNTH_H
+
+#include "base/random.h"
+#include "base/text.h"
+#include "engine/model.h"
+
+struct synth_shape {
+    const char *name, *summary;
+    const char *arch;
+    int n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_experts, top_k, n_ff, n_vocab, context_length;
+    double rope_base;
+};
+
+/* A built-in shape by name, or one read from a JSON file; the name of a file's shape lives in the arena. */
+bool synth_shape_find(const char *name, struct arena *arena, struct synth_shape *out, struct error *err) MUST_CHECK;
+
+/* GGUF pieces, little endian, appended to a text. */
+void gguf_put_u32(struct text *out, uint32_t value);
+void gguf_put_u64(struct text *out, uint64_t value);
+void gguf_put_string(struct text *out, const char *bytes, size_t n);
+
+/* tokenizer.ggml.* entries of a deterministic byte-level vocabulary of exactly n tokens (at least 320): every byte, letter pairs, Hangul
+ * syllables, letter triples and quadruples, each reachable by merges, and two control tokens at the end. Adds to *entries how many keys
+ * were written. */
+bool synth_vocabulary(struct text *out, int n, const char *pre, uint64_t *entries, struct error *err) MUST_CHECK;
+
+/* Random blocks of a format: `count` values (a multiple of the block) of the given standard deviation and mean near 0. */
+void synth_blocks(enum tensor_type type, struct random *random, double deviation, int64_t count, uint8_t *out);
+
+#endif

@@ -1,0 +1,47 @@
+/* Opening models for the verbs: see open.h. */
+#include "harness/open.h"
+
+#include <string.h>
+
+bool open_file(const struct cli *cli, struct opened *opened, struct error *err)
+{
+    const char *path;
+    *opened = (struct opened){0};
+    return cli_need(cli, "model", &path, err) && (opened->file = model_file_open(path, err)) &&
+           model_file_info(opened->file, &opened->info, err);
+}
+
+bool open_tokenizer(struct opened *opened, struct error *err)
+{
+    return (opened->tokenizer = tokenizer_open(opened->file, err)) != NULL;
+}
+
+bool open_kv_named(const char *name, enum engine_kv *out, struct error *err)
+{
+    static const char *const names[] = {"f16", "bf16", "f32"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(names[i], name) == 0) {
+            *out = (enum engine_kv)i;
+            return true;
+        }
+    return error_set(err, ERROR_INPUT, "no cache type \"%.32s\": f16, bf16 and f32 are there", name);
+}
+
+bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err)
+{
+    struct engine_options options = {.threads = threads,
+                                     .kv_tokens = kv_tokens,
+                                     .max_rows = max_rows,
+                                     .exact = cli_flag(cli, "exact"),
+                                     .isa = cli_text(cli, "isa", NULL)};
+    const char *kv = cli_text(cli, "kv", strcmp(cli->verb->name, "logits") == 0 ? "f32" : "f16");
+    return open_kv_named(kv, &options.kv, err) && (opened->engine = engine_open(opened->file, &options, err));
+}
+
+void open_close(struct opened *opened)
+{
+    engine_close(opened->engine);
+    tokenizer_close(opened->tokenizer);
+    model_file_close(opened->file);
+    *opened = (struct opened){0};
+}

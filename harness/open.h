@@ -1,0 +1,43 @@
+/* Opening models for the verbs: the options that they share, and everything that is closed together. */
+#ifndef JEOUL_OPEN_H
+#define JEOUL_OPEN_H
+
+#include "engine/engine.h"
+#include "harness/cli.h"
+
+struct opened {
+    struct model_file *file;
+    struct model_info info;
+    struct tokenizer *tokenizer; // NULL unless asked for
+    struct engine *engine;       // NULL unless asked for
+};
+
+#define OPEN_OPTION_MODEL                                                                                                                  \
+    {                                                                                                                                      \
+        "model", 'm', "FILE", "GGUF file"                                                                                                  \
+    }
+#define OPEN_OPTION_THREADS                                                                                                                \
+    {                                                                                                                                      \
+        "threads", 't', "N", "threads (every online CPU)"                                                                                  \
+    }
+#define OPEN_OPTION_KV                                                                                                                     \
+    {                                                                                                                                      \
+        "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f16)"                                                                           \
+    }
+#define OPEN_OPTION_ISA                                                                                                                    \
+    {                                                                                                                                      \
+        "isa", 0, "NAME", "scalar, avx2 or avx512 (the widest; $JEOUL_CPU)"                                                                \
+    }
+#define OPEN_OPTION_EXACT                                                                                                                  \
+    {                                                                                                                                      \
+        "exact", 0, NULL, "float activations: the reference, slow"                                                                         \
+    }
+
+bool open_file(const struct cli *cli, struct opened *opened, struct error *err) MUST_CHECK; // file and info
+bool open_tokenizer(struct opened *opened, struct error *err) MUST_CHECK;
+/* The engine by --kv, --isa, --exact and the given numbers (0: the engine's defaults). */
+bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err) MUST_CHECK;
+bool open_kv_named(const char *name, enum engine_kv *out, struct error *err) MUST_CHECK;
+void open_close(struct opened *opened);
+
+#endif
