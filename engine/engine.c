@@ -116,6 +116,7 @@ struct engine_facts engine_facts(const struct engine *e)
     struct engine_facts facts = cpu_backend_facts(e->model.backend);
     facts.max_rows = e->max_rows;
     facts.n_vocab = e->model.config.n_vocab;
+    facts.context_length = e->model.config.context_length;
     facts.kv_tokens = (size_t)e->n_pages * PAGE_TOKENS;
     facts.load_ns = e->load_ns;
     return facts;

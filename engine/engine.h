@@ -118,7 +118,7 @@ void engine_close(struct engine *engine);
 
 struct engine_facts {
     const char *backend, *isa; // "cpu", "avx512"
-    int threads, max_rows, n_vocab;
+    int threads, max_rows, n_vocab, context_length;
     size_t kv_tokens;
     uint64_t packed_bytes; // memory that the packed weights take
     uint64_t kv_bytes;     // memory of the cache
