@@ -1,0 +1,305 @@
+/* jeoul cell: the child's side of a cell. Reads its specification on standard input, measures, and prints one JSON object: measurements,
+ * what the model and tasks are, or {"error": …}. Not for people. */
+#include "harness/verbs.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "bench/bench.h"
+#include "eval/eval.h"
+#include "harness/counters.h"
+#include "harness/energy.h"
+#include "harness/places.h"
+#include "reports/statistics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static cJSON *labels_of(const char *key, const char *value)
+{
+    cJSON *labels = cJSON_CreateObject();
+    if (key)
+        cJSON_AddStringToObject(labels, key, value);
+    return labels;
+}
+
+/* Adds a measurement; a reason instead of a value where there is none. */
+static void add(cJSON *measurements, const char *metric, const char *unit, double value, const char *reason, cJSON *labels)
+{
+    cJSON *m = cJSON_CreateObject();
+    cJSON_AddStringToObject(m, "metric", metric);
+    cJSON_AddStringToObject(m, "unit", unit);
+    cJSON_AddItemToObject(m, "value", reason || !isfinite(value) ? cJSON_CreateNull() : cJSON_CreateNumber(value));
+    cJSON_AddItemToObject(m, "reason",
+                          reason            ? cJSON_CreateString(reason)
+                          : isfinite(value) ? cJSON_CreateNull()
+                                            : cJSON_CreateString("not a number"));
+    cJSON_AddItemToObject(m, "labels", labels);
+    cJSON_AddItemToArray(measurements, m);
+}
+
+static double config_number(const cJSON *config, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItem(config, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0;
+}
+
+static cJSON *model_json(const struct opened *o, const char *id, const char *path)
+{
+    const struct model_info *i = &o->info;
+    cJSON *model = cJSON_CreateObject();
+    cJSON_AddStringToObject(model, "id", id);
+    cJSON_AddStringToObject(model, "name", i->name);
+    cJSON_AddStringToObject(model, "arch", i->arch);
+    cJSON_AddStringToObject(model, "quantisation", i->quantisation);
+    cJSON_AddStringToObject(model, "file", strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"file_bytes", (double)i->file_bytes},
+                   {"parameters", (double)i->parameters},
+                   {"active_parameters", (double)i->active_parameters},
+                   {"active_bytes", (double)i->active_bytes},
+                   {"active_operations", (double)i->active_operations},
+                   {"kv_elements_per_token", (double)i->kv_elements_per_token},
+                   {"n_layers", i->n_layers},
+                   {"n_embd", i->n_embd},
+                   {"n_experts", i->n_experts},
+                   {"top_k", i->top_k},
+                   {"n_vocab", i->n_vocab}};
+    for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
+        cJSON_AddNumberToObject(model, numbers[n].name, numbers[n].value);
+    cJSON_AddBoolToObject(model, "random_weights", i->random_weights);
+    return model;
+}
+
+static bool run_limits(cJSON *measurements, struct error *err)
+{
+    struct bench_limit limits[BENCH_MAX_LIMITS];
+    int n = bench_limits((int)sysconf(_SC_NPROCESSORS_ONLN), 0.8, limits, err);
+    for (int i = 0; i < n; i++) {
+        cJSON *labels = cJSON_CreateObject();
+        cJSON_AddNumberToObject(labels, "threads", limits[i].threads);
+        add(measurements, limits[i].metric, limits[i].unit, limits[i].value, limits[i].reason, labels);
+    }
+    return n >= 0;
+}
+
+/* Energy and counters belong to the same phases: both are begun and ended by these. */
+struct watching {
+    struct bench_hooks counters;
+    struct energy energy;
+    cJSON *measurements;
+};
+
+static void begin(void *context, enum bench_phase_kind phase)
+{
+    struct watching *w = context;
+    w->counters.begin(w->counters.context, phase);
+    energy_begin(&w->energy);
+}
+
+static void end(void *context, enum bench_phase_kind phase)
+{
+    struct watching *w = context;
+    double joules;
+    bool there = energy_end(&w->energy, &joules) && w->energy.n;
+    w->counters.end(w->counters.context, phase);
+    cJSON *labels = labels_of("phase", phase == BENCH_PREFILL ? "prefill" : "decode");
+    cJSON_AddStringToObject(labels, "scope", "package");
+    add(w->measurements, "energy", "J", joules, there ? NULL : w->energy.reason, labels);
+}
+
+static void add_phase(cJSON *measurements, const char *name, const struct bench_phase *phase)
+{
+    char metric[64];
+    if (!phase->tokens)
+        return;
+    snprintf(metric, sizeof metric, "%s_throughput", name);
+    add(measurements, metric, "tok/s", (double)phase->tokens * 1e9 / (double)phase->ns, NULL, labels_of("phase", name));
+    add(measurements, "operation_rate", "operation/s", (double)phase->counts.operations * 1e9 / (double)phase->ns, NULL,
+        labels_of("phase", name));
+    add(measurements, "model_bandwidth", "byte/s", (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) * 1e9 / (double)phase->ns,
+        NULL, labels_of("phase", name));
+}
+
+static void add_latencies(cJSON *measurements, const struct bench_result *result)
+{
+    const struct bench_phase *decode = &result->decode;
+    add(measurements, "ttft", "ns", (double)result->prefill.ns, NULL, labels_of(NULL, NULL));
+    add(measurements, "tpot", "ns", (double)decode->ns / (decode->n_steps ? decode->n_steps : 1), NULL, labels_of(NULL, NULL));
+    double *steps = malloc(((size_t)decode->n_steps + 1) * sizeof *steps);
+    for (int i = 0; steps && i < decode->n_steps; i++)
+        steps[i] = (double)decode->step_ns[i];
+    bool enough = decode->n_steps >= 662; // the floor of a 99th percentile, docs/measurement.md
+    add(measurements, "itl_p99", "ns", steps && enough ? statistics_percentile(steps, (size_t)decode->n_steps, 0.99) : 0,
+        enough ? NULL : "n too small: 662 steps are the floor", labels_of(NULL, NULL));
+    free(steps);
+}
+
+static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements, struct error *err)
+{
+    struct bench_workload w = {.prompt_tokens = (int)config_number(config, "prompt"),
+                               .generate_tokens = (int)config_number(config, "generate"),
+                               .batch = (int)config_number(config, "batch"),
+                               .threads = (int)config_number(config, "threads"),
+                               .seed = 1};
+    struct engine_options options = {.threads = w.threads, .kv_tokens = bench_kv_tokens(&w), .max_rows = w.batch > 512 ? w.batch : 512};
+    struct bench_result result;
+    if (!open_kv_named(cJSON_GetStringValue(cJSON_GetObjectItem(config, "kv")), &options.kv, err) ||
+        !(o->engine = engine_open(o->file, &options, err)))
+        return false;
+    for (int i = 0; i < (int)config_number(config, "warmup"); i++) {
+        if (!bench_run(o->engine, &w, NULL, &result, err))
+            return false;
+        bench_result_free(&result);
+    }
+    struct counters *counters = counters_open(o->engine);
+    if (!counters)
+        return error_set(err, ERROR_MACHINE, "out of memory");
+    struct watching watching = {
+        .counters = counters_hooks(counters), .energy = energy_open("/sys/class/powercap"), .measurements = measurements};
+    struct bench_hooks hooks = {begin, end, &watching};
+    bool ok = bench_run(o->engine, &w, &hooks, &result, err);
+    if (ok) {
+        struct rusage usage;
+        add_phase(measurements, "prefill", &result.prefill);
+        add_phase(measurements, "decode", &result.decode);
+        add_latencies(measurements, &result);
+        add(measurements, "load_time", "ns", (double)engine_facts(o->engine).load_ns, NULL, labels_of(NULL, NULL));
+        getrusage(RUSAGE_SELF, &usage);
+        add(measurements, "peak_rss", "byte", (double)usage.ru_maxrss * 1024, NULL, labels_of(NULL, NULL));
+        cJSON *counted = counters_measurements(counters);
+        while (cJSON_GetArraySize(counted))
+            cJSON_AddItemToArray(measurements, cJSON_DetachItemFromArray(counted, 0));
+        cJSON_Delete(counted);
+        bench_result_free(&result);
+    }
+    counters_close(counters);
+    return ok;
+}
+
+static void add_task(cJSON *tasks, const struct eval_task_info *info)
+{
+    cJSON *task = cJSON_CreateObject();
+    const char *const texts[][2] = {{"name", info->name},
+                                    {"group", info->group},
+                                    {"language", info->language},
+                                    {"version", info->version},
+                                    {"licence", info->licence},
+                                    {"source", info->source},
+                                    {"summary_ko", info->summary_ko},
+                                    {"summary_en", info->summary_en},
+                                    {"data_sha256", info->data_sha256}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        cJSON_AddStringToObject(task, texts[i][0], texts[i][1]);
+    cJSON_AddNumberToObject(task, "n_items", info->n_items);
+    cJSON_AddNumberToObject(task, "chance", info->chance);
+    cJSON_AddItemToArray(tasks, task);
+}
+
+static void add_scores(cJSON *measurements, const struct eval_task_info *info, const struct eval_result *r)
+{
+    const struct {
+        const char *metric;
+        int correct;
+    } scores[] = {{"acc", r->correct}, {"acc_norm", r->correct_norm}, {"acc_bytes", r->correct_bytes}};
+    for (int i = 0; i < 3; i++) {
+        cJSON *labels = labels_of("task", info->name);
+        cJSON_AddNumberToObject(labels, "correct", scores[i].correct);
+        cJSON_AddNumberToObject(labels, "n", r->n);
+        add(measurements, scores[i].metric, "ratio", (double)scores[i].correct / r->n, NULL, labels);
+    }
+    cJSON *labels = labels_of("task", info->name);
+    cJSON_AddStringToObject(labels, "language", info->language);
+    cJSON_AddNumberToObject(labels, "tokens", (double)r->text_tokens);
+    cJSON_AddNumberToObject(labels, "characters", (double)r->text_characters);
+    add(measurements, "fertility", "tok/1000 characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, NULL, labels);
+    add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels_of("task", info->name));
+}
+
+static bool run_eval(struct opened *o, const cJSON *config, cJSON *measurements, cJSON *tasks_out, struct error *err)
+{
+    char task_files[4096], builtin[4096];
+    struct eval_places places = {
+        .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
+    struct eval_options options = {.limit = (int)config_number(config, "limit")};
+    struct engine_options engine = {.kv_tokens = 2 * (size_t)o->info.context_length + 8192};
+    struct eval_task **tasks = NULL;
+    int count = 0;
+    bool ok = places_find("datasets/tasks", task_files, sizeof task_files, err) &&
+              places_find("datasets/builtin", builtin, sizeof builtin, err) && open_tokenizer(o, err) &&
+              (o->engine = engine_open(o->file, &engine, err)) &&
+              eval_tasks_open(&places, cJSON_GetStringValue(cJSON_GetObjectItem(config, "tasks")), &tasks, &count, err);
+    for (int i = 0; i < count; i++) {
+        struct eval_result r;
+        struct eval_task_info info = eval_task_info(tasks[i]);
+        if (ok && (ok = eval_run(o->engine, o->tokenizer, tasks[i], &options, &r, err))) {
+            add_task(tasks_out, &info);
+            add_scores(measurements, &info, &r);
+            eval_result_free(&r);
+        }
+        eval_task_close(tasks[i]);
+    }
+    free(tasks);
+    return ok;
+}
+
+static bool run_cell(const cJSON *specification, cJSON *result, struct error *err)
+{
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "kind"));
+    const char *path = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "path"));
+    const char *model = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "model"));
+    const cJSON *config = cJSON_GetObjectItem(specification, "config");
+    cJSON *measurements = cJSON_AddArrayToObject(result, "measurements"), *tasks = cJSON_AddArrayToObject(result, "tasks");
+    if (!kind || !config)
+        return error_set(err, ERROR_INPUT, "cell: the specification has no kind or config");
+    if (strcmp(kind, "limits") == 0)
+        return run_limits(measurements, err);
+    if (!path || !model)
+        return error_set(err, ERROR_INPUT, "cell: the specification names no model");
+    struct opened o = {0};
+    bool ok = (o.file = model_file_open(path, err)) && model_file_info(o.file, &o.info, err);
+    if (ok)
+        cJSON_AddItemToObject(result, "model_info", model_json(&o, model, path));
+    ok = ok && (strcmp(kind, "bench") == 0  ? run_bench(&o, config, measurements, err)
+                : strcmp(kind, "eval") == 0 ? run_eval(&o, config, measurements, tasks, err)
+                                            : error_set(err, ERROR_INPUT, "cell: there is no kind \"%.32s\"", kind));
+    open_close(&o);
+    return ok;
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+    (void)cli;
+    struct text text = {0};
+    cJSON *specification = NULL, *result = cJSON_CreateObject();
+    struct error failure = {0};
+    bool ok = file_read("-", 1 << 20, &text, &failure) &&
+              (specification = json_parse("the specification", text.bytes, text.length, &failure)) &&
+              run_cell(specification, result, &failure);
+    if (!ok)
+        cJSON_AddStringToObject(result, "error", failure.message);
+    char *out = cJSON_PrintUnformatted(result);
+    if (out)
+        puts(out);
+    else
+        error_record(err, ERROR_MACHINE, "out of memory");
+    free(out);
+    cJSON_Delete(result);
+    cJSON_Delete(specification);
+    text_free(&text);
+    return 0;
+}
+
+const struct cli_verb verb_cell = {
+    .name = "cell",
+    .arguments = "",
+    .summary = "Measure one cell of a plan (what run starts)",
+    .example = "jeoul cell < specification.json",
+    .run = run,
+    .hidden = true,
+};

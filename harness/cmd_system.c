@@ -1,0 +1,57 @@
+/* jeoul system: what this machine is. */
+#include "harness/verbs.h"
+
+#include "harness/system.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void print_list(const char *title, const cJSON *list, const char *name)
+{
+    const cJSON *item;
+    printf("\n%s:\n", title);
+    cJSON_ArrayForEach(item, list) {
+        const char *reason = cJSON_GetStringValue(cJSON_GetObjectItem(item, "reason"));
+        printf("  %-24s %s\n", cJSON_GetStringValue(cJSON_GetObjectItem(item, name)), reason ? reason : "available");
+    }
+}
+
+static void print_text(const cJSON *system)
+{
+    const cJSON *cpu = cJSON_GetObjectItem(system, "cpu");
+    printf("system        %s\n", cJSON_GetStringValue(cJSON_GetObjectItem(system, "id")));
+    printf("CPU           %s, %d cores, %d threads, %s\n", cJSON_GetStringValue(cJSON_GetObjectItem(cpu, "model")),
+           cJSON_GetObjectItem(cpu, "cores")->valueint, cJSON_GetObjectItem(cpu, "threads")->valueint,
+           cJSON_GetStringValue(cJSON_GetObjectItem(cpu, "isa")));
+    printf("memory        %s, %d NUMA nodes\n", bytes_for_people(cJSON_GetObjectItem(system, "memory_bytes")->valuedouble),
+           cJSON_GetObjectItem(system, "numa_nodes")->valueint);
+    printf("OS            %s, kernel %s%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(system, "os")),
+           cJSON_GetStringValue(cJSON_GetObjectItem(system, "kernel")),
+           cJSON_IsTrue(cJSON_GetObjectItem(system, "virtual_machine")) ? ", virtual machine" : "");
+    print_list("Counters", cJSON_GetObjectItem(system, "counters"), "name");
+    print_list("Energy", cJSON_GetObjectItem(system, "energy"), "source");
+    print_list("Drivers", cJSON_GetObjectItem(system, "drivers"), "library");
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+    cJSON *system = system_describe(err);
+    char *text = system && cli_flag(cli, "json") ? cJSON_Print(system) : NULL;
+    if (text)
+        puts(text);
+    else if (system)
+        print_text(system);
+    free(text);
+    cJSON_Delete(system);
+    return 0;
+}
+
+const struct cli_verb verb_system = {
+    .name = "system",
+    .arguments = "",
+    .summary = "Describe this machine: processor, memory, counters, energy, drivers",
+    .text = "Counters are tried by starting them; what isn't there is shown with its reason.",
+    .example = "jeoul system --json",
+    .run = run,
+    .options = {{"json", 0, NULL, "as JSON"}},
+};

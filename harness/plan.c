@@ -1,0 +1,291 @@
+/* Reading a plan, strictly, and expanding it into cells: see plan.h. */
+#include "harness/plan.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_CELLS = 100000 };
+
+static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "price", "cell", NULL};
+static const char *const model_keys[] = {"id", "file", "synth", NULL};
+static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
+static const char *const bench_keys[] = {"models", "prompt", "generate", "batch", "threads", "kv", "repeats", "warmup", NULL};
+static const char *const eval_keys[] = {"models", "tasks", "limit", "data", NULL};
+static const char *const price_keys[] = {"book", "system", NULL};
+static const char *const cell_keys[] = {"seconds", "memory_bytes", NULL};
+
+static char *format_id(struct plan *plan, struct error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static char *format_id(struct plan *plan, struct error *err, const char *format, ...)
+{
+    char id[512];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(id, sizeof id, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof id) {
+        error_record(err, ERROR_INPUT, "%s: a cell's name is longer than %zu bytes", plan->path, sizeof id);
+        return NULL;
+    }
+    return arena_copy(&plan->arena, id, (size_t)n, err);
+}
+
+static bool text_of(const struct json_at *parent, const char *key, const char *fallback, const char **out, struct error *err)
+{
+    struct json_at at = json_member(parent, key);
+    return json_string_or(&at, fallback, out, err);
+}
+
+static bool number_of(const struct json_at *parent, const char *key, int64_t low, int64_t high, int64_t fallback, int64_t *out,
+                      struct error *err)
+{
+    struct json_at at = json_member(parent, key);
+    return json_integer_or(&at, low, high, fallback, out, err);
+}
+
+/* A number or a list of numbers; "all" for threads. Returns how many, −1 on failure. */
+static int list_of(const struct json_at *parent, const char *key, int64_t low, int64_t high, int64_t fallback, int64_t out[MAX_LIST],
+                   struct error *err)
+{
+    struct json_at at = json_member(parent, key);
+    if (cJSON_IsString(at.value) && strcmp(at.value->valuestring, "all") == 0 && strcmp(key, "threads") == 0) {
+        out[0] = sysconf(_SC_NPROCESSORS_ONLN);
+        return 1;
+    }
+    if (!cJSON_IsArray(at.value))
+        return json_integer_or(&at, low, high, fallback, &out[0], err) ? 1 : -1;
+    int count = 0;
+    if (!json_array(&at, &count, err))
+        return -1;
+    if (count < 1 || count > MAX_LIST) {
+        json_record(&at, err, "%d numbers, 1 … %d are allowed", count, MAX_LIST);
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        struct json_at element = json_element(&at, i);
+        if (!json_integer(&element, low, high, &out[i], err))
+            return -1;
+    }
+    return count;
+}
+
+static bool read_model(struct plan *plan, const struct json_at *at, struct error *err)
+{
+    struct plan_model *m = &plan->models[plan->n_models++];
+    struct json_at id = json_member(at, "id"), synth = json_member(at, "synth");
+    if (!json_only(at, model_keys, err) || !json_string(&id, &m->id, err) || !text_of(at, "file", NULL, &m->file, err))
+        return false;
+    if (!m->id[0] || strlen(m->id) > 100 || strpbrk(m->id, "/ \t\n"))
+        return json_error(&id, err, "\"%.100s\" is not a name of 1 … 100 bytes without spaces and slashes", m->id);
+    for (int i = 0; i + 1 < plan->n_models; i++)
+        if (strcmp(plan->models[i].id, m->id) == 0)
+            return json_error(&id, err, "the model \"%s\" stands twice", m->id);
+    if (!m->file == !synth.value)
+        return json_error(at, err, "a model is either a \"file\" or a \"synth\"");
+    return m->file ||
+           (json_only(&synth, synth_keys, err) && text_of(&synth, "shape", "tiny", &m->shape, err) &&
+            text_of(&synth, "quant", "q8_0", &m->quantisation, err) && number_of(&synth, "seed", 0, INT64_MAX >> 11, 1, &m->seed, err));
+}
+
+/* Which models a part is for: all, or those that are named. */
+static bool chosen_models(struct plan *plan, const struct json_at *part, bool chosen[MAX_MODELS], struct error *err)
+{
+    struct json_at at = json_member(part, "models");
+    int count = 0;
+    for (int i = 0; i < plan->n_models; i++)
+        chosen[i] = !at.value;
+    if (!at.value)
+        return true;
+    if (!json_array(&at, &count, err))
+        return false;
+    for (int i = 0; i < count; i++) {
+        struct json_at element = json_element(&at, i);
+        const char *id;
+        bool found = false;
+        if (!json_string(&element, &id, err))
+            return false;
+        for (int m = 0; m < plan->n_models; m++)
+            if (strcmp(plan->models[m].id, id) == 0)
+                found = chosen[m] = true;
+        if (!found)
+            return json_error(&element, err, "there is no model \"%.64s\" in \"models\"", id);
+    }
+    return true;
+}
+
+static bool add_cell(struct plan *plan, const char *id, const char *kind, int model, int repeat, cJSON *config, struct error *err)
+{
+    bool ok = id && config;
+    for (int i = 0; ok && i < plan->n_cells; i++)
+        if (strcmp(plan->cells[i].id, id) == 0)
+            ok = error_set(err, ERROR_INPUT, "%s: the cell %s stands twice in the plan", plan->path, id);
+    if (ok && plan->n_cells == MAX_CELLS)
+        ok = error_set(err, ERROR_INPUT, "%s: more than %d cells", plan->path, MAX_CELLS);
+    ok = ok && memory_grow((void **)&plan->cells, &plan->cell_capacity, (size_t)plan->n_cells + 1, sizeof *plan->cells, "cells", err);
+    if (!ok) {
+        cJSON_Delete(config);
+        return false;
+    }
+    plan->cells[plan->n_cells++] = (struct plan_cell){.id = id, .kind = kind, .model = model, .repeat = repeat, .config = config};
+    return true;
+}
+
+struct bench_part {
+    int64_t prompt[MAX_LIST], batch[MAX_LIST], threads[MAX_LIST], generate, repeats, warmup;
+    int n_prompt, n_batch, n_threads;
+    const char *kv;
+    bool models[MAX_MODELS];
+};
+
+static bool read_bench(struct plan *plan, const struct json_at *at, struct bench_part *p, struct error *err)
+{
+    return json_only(at, bench_keys, err) && chosen_models(plan, at, p->models, err) &&
+           (p->n_prompt = list_of(at, "prompt", 1, 1 << 20, 512, p->prompt, err)) > 0 &&
+           (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
+           (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
+           number_of(at, "generate", 1, 1 << 20, 64, &p->generate, err) && number_of(at, "repeats", 5, 1000, 5, &p->repeats, err) &&
+           number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "f16", &p->kv, err);
+}
+
+/* The cells of one repeat of a bench part. */
+static bool add_bench_cells(struct plan *plan, const struct bench_part *p, int repeat, struct error *err)
+{
+    for (int m = 0; m < plan->n_models; m++)
+        for (int i = 0; p->models[m] && i < p->n_prompt; i++)
+            for (int b = 0; b < p->n_batch; b++)
+                for (int t = 0; t < p->n_threads; t++) {
+                    cJSON *config = cJSON_CreateObject();
+                    cJSON_AddNumberToObject(config, "prompt", (double)p->prompt[i]);
+                    cJSON_AddNumberToObject(config, "generate", (double)p->generate);
+                    cJSON_AddNumberToObject(config, "batch", (double)p->batch[b]);
+                    cJSON_AddNumberToObject(config, "threads", (double)p->threads[t]);
+                    cJSON_AddStringToObject(config, "kv", p->kv);
+                    cJSON_AddNumberToObject(config, "warmup", (double)p->warmup);
+                    const char *id =
+                        format_id(plan, err, "bench/%s/p%lld-n%lld-b%lld-t%lld-kv_%s/r%d", plan->models[m].id, (long long)p->prompt[i],
+                                  (long long)p->generate, (long long)p->batch[b], (long long)p->threads[t], p->kv, repeat);
+                    if (!add_cell(plan, id, "bench", m, repeat, config, err))
+                        return false;
+                }
+    return true;
+}
+
+static bool read_benches(struct plan *plan, const struct json_at *root, struct error *err)
+{
+    struct json_at at = json_member(root, "bench");
+    int count = 0, most = 0;
+    if (at.value && !json_array(&at, &count, err))
+        return false;
+    struct bench_part *parts = memory_array((size_t)count, sizeof *parts, "plan", err);
+    bool ok = parts != NULL;
+    for (int i = 0; ok && i < count; i++) {
+        struct json_at element = json_element(&at, i);
+        ok = read_bench(plan, &element, &parts[i], err);
+        most = ok && parts[i].repeats > most ? (int)parts[i].repeats : most;
+    }
+    for (int repeat = 1; ok && repeat <= most; repeat++)
+        for (int i = 0; ok && i < count; i++)
+            if (repeat <= parts[i].repeats)
+                ok = add_bench_cells(plan, &parts[i], repeat, err);
+    free(parts);
+    return ok;
+}
+
+static bool read_evals(struct plan *plan, const struct json_at *root, struct error *err)
+{
+    struct json_at at = json_member(root, "eval");
+    int count = 0;
+    if (at.value && !json_array(&at, &count, err))
+        return false;
+    for (int i = 0; i < count; i++) {
+        struct json_at element = json_element(&at, i), tasks = json_member(&element, "tasks");
+        bool chosen[MAX_MODELS];
+        int64_t limit;
+        const char *data;
+        int n_tasks = 0;
+        if (!json_only(&element, eval_keys, err) || !chosen_models(plan, &element, chosen, err) ||
+            !number_of(&element, "limit", 1, 1 << 30, 0, &limit, err) || !text_of(&element, "data", NULL, &data, err) ||
+            !json_array(&tasks, &n_tasks, err))
+            return false;
+        for (int m = 0; m < plan->n_models; m++)
+            for (int t = 0; chosen[m] && t < n_tasks; t++) {
+                struct json_at task = json_element(&tasks, t);
+                const char *name;
+                if (!json_string(&task, &name, err))
+                    return false;
+                cJSON *config = cJSON_CreateObject();
+                cJSON_AddStringToObject(config, "tasks", name);
+                if (limit)
+                    cJSON_AddNumberToObject(config, "limit", (double)limit);
+                if (data)
+                    cJSON_AddStringToObject(config, "data", data);
+                if (!add_cell(plan, format_id(plan, err, "eval/%s/%s", plan->models[m].id, name), "eval", m, 0, config, err))
+                    return false;
+            }
+    }
+    return true;
+}
+
+static bool read_document(struct plan *plan, struct error *err)
+{
+    struct json_at root = json_root(plan->path, plan->document), models = json_member(&root, "models"), price = json_member(&root, "price"),
+                   cell = json_member(&root, "cell"), limits = json_member(&root, "limits"), schema = json_member(&root, "schema");
+    const char *version;
+    int count;
+    bool probe;
+    if (!json_only(&root, plan_keys, err) || !json_string(&schema, &version, err))
+        return false;
+    if (strcmp(version, "jeoul/plan/1") != 0)
+        return json_error(&schema, err, "\"%.32s\" is not a schema that this version reads; it is \"jeoul/plan/1\"", version);
+    if (!text_of(&root, "name", "run", &plan->name, err) || !json_array(&models, &count, err) || !json_bool_or(&limits, true, &probe, err))
+        return false;
+    if (count < 1 || count > MAX_MODELS)
+        return json_error(&models, err, "%d models, 1 … %d are allowed", count, MAX_MODELS);
+    plan->models = memory_array((size_t)count, sizeof *plan->models, "models", err);
+    for (int i = 0; i < count; i++) {
+        struct json_at element = json_element(&models, i);
+        if (!plan->models || !read_model(plan, &element, err))
+            return false;
+    }
+    if (price.value && !(json_only(&price, price_keys, err) && text_of(&price, "book", NULL, &plan->price_book, err) &&
+                         text_of(&price, "system", NULL, &plan->price_system, err)))
+        return false;
+    plan->cell_seconds = 600;
+    if (cell.value && !(json_only(&cell, cell_keys, err) && number_of(&cell, "seconds", 1, 86400, 600, &plan->cell_seconds, err) &&
+                        number_of(&cell, "memory_bytes", 1 << 20, INT64_MAX >> 11, 0, &plan->cell_memory_bytes, err)))
+        return false;
+    if (probe && !add_cell(plan, format_id(plan, err, "limits"), "limits", -1, 0, cJSON_CreateObject(), err))
+        return false;
+    if (!read_benches(plan, &root, err) || !read_evals(plan, &root, err))
+        return false;
+    return plan->n_cells > 0 || json_error(&root, err, "nothing to do: neither limits nor bench nor eval");
+}
+
+bool plan_read(const char *path, struct plan *out, struct error *err)
+{
+    struct text text = {0};
+    *out = (struct plan){.path = path};
+    bool ok = file_read(path, MAX_PLAN_BYTES, &text, err) && hash_bytes(text.bytes, text.length, out->sha256, err) &&
+              (out->document = json_parse(path, text.bytes, text.length, err)) && read_document(out, err);
+    text_free(&text);
+    if (!ok)
+        plan_free(out);
+    return ok;
+}
+
+void plan_free(struct plan *plan)
+{
+    for (int i = 0; i < plan->n_cells; i++)
+        cJSON_Delete(plan->cells[i].config);
+    free(plan->cells);
+    free(plan->models);
+    cJSON_Delete(plan->document);
+    arena_free(&plan->arena);
+    *plan = (struct plan){0};
+}

@@ -1,0 +1,340 @@
+/* Figures: everything that a report says, derived from a run document and a price book, as one JSON object. Failed cells are listed, and no
+ * figure is made from them. */
+#include "reports/reports.h"
+
+#include "base/memory.h"
+#include "reports/cost.h"
+#include "reports/statistics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SAMPLES = 4096 };
+
+static const char *text(const cJSON *object, const char *key)
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+    return value ? value : "";
+}
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItem(object, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+}
+
+static cJSON *interval_json(struct interval i)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "value", i.value);
+    cJSON_AddNumberToObject(object, "low", i.low);
+    cJSON_AddNumberToObject(object, "high", i.high);
+    return object;
+}
+
+struct deriving {
+    const cJSON *run;
+    cJSON *figures;
+    struct error *err;
+};
+
+static const cJSON *find_cell(const struct deriving *d, const char *id)
+{
+    const cJSON *cell;
+    cJSON_ArrayForEach(cell, cJSON_GetObjectItem(d->run, "cells"))
+        if (strcmp(text(cell, "id"), id) == 0)
+            return cell;
+    return NULL;
+}
+
+static const cJSON *find_task(const struct deriving *d, const char *name)
+{
+    const cJSON *task;
+    cJSON_ArrayForEach(task, cJSON_GetObjectItem(d->run, "tasks"))
+        if (strcmp(text(task, "name"), name) == 0)
+            return task;
+    return NULL;
+}
+
+/* The greatest measured limit of a metric. */
+static double limit_of(const struct deriving *d, const char *metric)
+{
+    double best = NAN;
+    const cJSON *m;
+    cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements"))
+        if (strcmp(text(m, "metric"), metric) == 0 && !(number(m, "value") <= best))
+            best = fmax(number(m, "value"), isnan(best) ? 0 : best);
+    return best;
+}
+
+/* The row of `throughput` with the cell's configuration, made when it isn't there. */
+static cJSON *throughput_row(const struct deriving *d, const cJSON *cell, const char *phase)
+{
+    const cJSON *config = cJSON_GetObjectItem(cell, "config");
+    cJSON *rows = cJSON_GetObjectItem(d->figures, "throughput"), *row;
+    bool prefill = strcmp(phase, "prefill") == 0;
+    double tokens = number(config, prefill ? "prompt" : "generate"), batch = number(config, "batch"), threads = number(config, "threads");
+    cJSON_ArrayForEach(row, rows) {
+        if (strcmp(text(row, "model"), text(cell, "model")) == 0 && strcmp(text(row, "phase"), phase) == 0 &&
+            number(row, "tokens") == tokens && number(row, "batch") == batch && number(row, "threads") == threads &&
+            strcmp(text(row, "kv"), text(config, "kv")) == 0)
+            return row;
+    }
+    row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "model", text(cell, "model"));
+    cJSON_AddStringToObject(row, "phase", phase);
+    cJSON_AddNumberToObject(row, "tokens", tokens);
+    cJSON_AddNumberToObject(row, "batch", batch);
+    cJSON_AddNumberToObject(row, "threads", threads);
+    cJSON_AddStringToObject(row, "kv", text(config, "kv"));
+    cJSON_AddArrayToObject(row, "samples");
+    cJSON_AddArrayToObject(row, "rates"); // of the limit's unit
+    cJSON_AddItemToArray(rows, row);
+    return row;
+}
+
+static size_t samples_of(const cJSON *array, double *out)
+{
+    size_t n = 0;
+    const cJSON *value;
+    cJSON_ArrayForEach(value, array)
+        if (n < MAX_SAMPLES)
+            out[n++] = value->valuedouble;
+    return n;
+}
+
+static bool derive_throughput(struct deriving *d)
+{
+    const cJSON *m;
+    cJSON *row, *rows = cJSON_AddArrayToObject(d->figures, "throughput");
+    double *samples = memory_array(MAX_SAMPLES, sizeof *samples, "samples", d->err);
+    bool ok = samples != NULL;
+    cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
+        const char *metric = text(m, "metric"), *phase = text(cJSON_GetObjectItem(m, "labels"), "phase");
+        const cJSON *cell = find_cell(d, text(m, "cell"));
+        bool speed = strstr(metric, "_throughput") && strcmp(metric, "eval_throughput") != 0;
+        bool rate = strcmp(metric, strcmp(phase, "prefill") == 0 ? "operation_rate" : "model_bandwidth") == 0;
+        if (cell && (speed || rate) && cJSON_IsNumber(cJSON_GetObjectItem(m, "value")))
+            cJSON_AddItemToArray(cJSON_GetObjectItem(throughput_row(d, cell, phase), speed ? "samples" : "rates"),
+                                 cJSON_CreateNumber(number(m, "value")));
+    }
+    cJSON_ArrayForEach(row, rows) {
+        struct summary s;
+        size_t n = ok ? samples_of(cJSON_GetObjectItem(row, "samples"), samples) : 0;
+        ok = ok && n && statistics_summary(samples, n, 1, &s, d->err);
+        if (!ok)
+            break;
+        cJSON *interval = interval_json((struct interval){s.median, s.ci95_low, s.ci95_high});
+        cJSON_AddItemToObject(interval, "cv", n > 1 ? cJSON_CreateNumber(s.cv) : cJSON_CreateNull());
+        cJSON_AddNumberToObject(interval, "n", (double)n);
+        cJSON_AddItemToObject(row, "tok_per_s", interval);
+        bool prefill = strcmp(text(row, "phase"), "prefill") == 0;
+        double limit = limit_of(d, prefill ? "int8_peak" : "read_bandwidth");
+        n = samples_of(cJSON_GetObjectItem(row, "rates"), samples);
+        cJSON_AddStringToObject(row, "limit", prefill ? "int8_peak" : "read_bandwidth");
+        cJSON_AddItemToObject(row, "of_limit",
+                              n && limit > 0 ? cJSON_CreateNumber(statistics_median(samples, n) / limit) : cJSON_CreateNull());
+        cJSON_DeleteItemFromObject(row, "rates");
+    }
+    free(samples);
+    return ok;
+}
+
+static cJSON *accuracy_row(const struct deriving *d, const char *model, const char *language)
+{
+    cJSON *rows = cJSON_GetObjectItem(d->figures, "accuracy"), *row;
+    cJSON_ArrayForEach(row, rows)
+        if (strcmp(text(row, "model"), model) == 0 && strcmp(text(row, "language"), language) == 0)
+            return row;
+    row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "model", model);
+    cJSON_AddStringToObject(row, "language", language);
+    for (const char *const *key = (const char *const[]){"n", "correct", "chance_sum", "macro_sum", "tokens", "characters", NULL}; *key;
+         key++)
+        cJSON_AddNumberToObject(row, *key, 0);
+    cJSON_AddArrayToObject(row, "tasks");
+    cJSON_AddItemToArray(rows, row);
+    return row;
+}
+
+static void increase(cJSON *row, const char *key, double by)
+{
+    cJSON *value = cJSON_GetObjectItem(row, key);
+    cJSON_SetNumberValue(value, value->valuedouble + by);
+}
+
+static void derive_accuracy(struct deriving *d)
+{
+    const cJSON *m;
+    cJSON *row, *rows = cJSON_AddArrayToObject(d->figures, "accuracy");
+    cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
+        const cJSON *labels = cJSON_GetObjectItem(m, "labels"), *task = find_task(d, text(labels, "task")),
+                    *cell = find_cell(d, text(m, "cell"));
+        if (!task || !cell)
+            continue;
+        row = accuracy_row(d, text(cell, "model"), text(task, "language"));
+        if (strcmp(text(m, "metric"), "fertility") == 0) {
+            increase(row, "tokens", number(labels, "tokens"));
+            increase(row, "characters", number(labels, "characters"));
+        }
+        if (strcmp(text(m, "metric"), "acc") != 0)
+            continue;
+        double n = number(labels, "n"), correct = number(labels, "correct");
+        increase(row, "n", n);
+        increase(row, "correct", correct);
+        increase(row, "chance_sum", n * number(task, "chance"));
+        increase(row, "macro_sum", correct / n);
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "task", text(task, "name"));
+        cJSON_AddStringToObject(one, "summary_ko", text(task, "summary_ko"));
+        cJSON_AddStringToObject(one, "summary_en", text(task, "summary_en"));
+        cJSON_AddNumberToObject(one, "n", n);
+        cJSON_AddItemToObject(one, "acc", interval_json(statistics_wilson((uint64_t)correct, (uint64_t)n)));
+        cJSON_AddNumberToObject(one, "chance", number(task, "chance"));
+        cJSON_AddItemToArray(cJSON_GetObjectItem(row, "tasks"), one);
+    }
+    cJSON_ArrayForEach(row, rows) {
+        double n = number(row, "n"), characters = number(row, "characters");
+        cJSON_AddItemToObject(row, "acc", interval_json(statistics_wilson((uint64_t)number(row, "correct"), (uint64_t)n)));
+        cJSON_AddNumberToObject(row, "acc_macro", number(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")));
+        cJSON_AddNumberToObject(row, "chance", number(row, "chance_sum") / n);
+        cJSON_AddItemToObject(row, "fertility",
+                              characters > 0 ? cJSON_CreateNumber(1000 * number(row, "tokens") / characters) : cJSON_CreateNull());
+        cJSON_DeleteItemFromObject(row, "chance_sum");
+        cJSON_DeleteItemFromObject(row, "macro_sum");
+    }
+}
+
+static struct interval read_interval(const cJSON *object)
+{
+    return (struct interval){number(object, "value"), number(object, "low"), number(object, "high")};
+}
+
+/* The fastest configuration of a phase; NULL when there is none. */
+static const cJSON *fastest(const struct deriving *d, const char *model, const char *phase)
+{
+    const cJSON *row, *best = NULL;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "throughput")) {
+        if (strcmp(text(row, "model"), model) == 0 && strcmp(text(row, "phase"), phase) == 0 &&
+            (!best || number(cJSON_GetObjectItem(row, "tok_per_s"), "value") > number(cJSON_GetObjectItem(best, "tok_per_s"), "value")))
+            best = row;
+    }
+    return best;
+}
+
+static void add_cost(struct deriving *d, const char *model, const char *kind, const char *ko, const char *en, const cJSON *row,
+                     const struct price *price, double factor, const char *reason)
+{
+    cJSON *cost = cJSON_CreateObject();
+    cJSON_AddStringToObject(cost, "model", model);
+    cJSON_AddStringToObject(cost, "kind", kind);
+    cJSON_AddStringToObject(cost, "label_ko", ko);
+    cJSON_AddStringToObject(cost, "label_en", en);
+    if (!row)
+        reason = "the speed was not measured";
+    if (!reason) {
+        struct interval c = cost_per_million_tokens(price->krw_per_hour, read_interval(cJSON_GetObjectItem(row, "tok_per_s")));
+        cJSON_AddItemToObject(cost, "krw", interval_json((struct interval){c.value * factor, c.low * factor, c.high * factor}));
+        cJSON_AddNullToObject(cost, "reason");
+        cJSON_AddNumberToObject(cost, "batch", number(row, "batch"));
+        cJSON_AddNumberToObject(cost, "threads", number(row, "threads"));
+    } else {
+        cJSON_AddNullToObject(cost, "krw");
+        cJSON_AddStringToObject(cost, "reason", reason);
+    }
+    cJSON_AddItemToArray(cJSON_GetObjectItem(d->figures, "cost"), cost);
+}
+
+static bool derive_cost(struct deriving *d, const char *prices)
+{
+    const cJSON *model, *named = cJSON_GetObjectItem(d->run, "price");
+    const char *system = text(named, "system"), *reason = system[0] ? NULL : "the plan names no price of this system";
+    struct price price = {0};
+    cJSON *book = price_book_read(prices, d->err);
+    cJSON_AddArrayToObject(d->figures, "cost");
+    if (!book || (!reason && !price_find(book, prices, system, &price, d->err))) {
+        cJSON_Delete(book);
+        return false;
+    }
+    if (!reason) {
+        cJSON *entry = cJSON_AddObjectToObject(d->figures, "price");
+        const char *const texts[][2] = {{"id", price.id},          {"name_ko", price.name_ko}, {"name_en", price.name_en},
+                                        {"source", price.source},  {"date", price.date},       {"note_ko", price.note_ko},
+                                        {"note_en", price.note_en}};
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            cJSON_AddStringToObject(entry, texts[i][0], texts[i][1]);
+        cJSON_AddBoolToObject(entry, "assumed", price.assumed);
+        cJSON_AddItemToObject(entry, "krw_per_hour", interval_json(price.krw_per_hour));
+        cJSON_AddItemToObject(entry, "fx_source", price.fx_source ? cJSON_CreateString(price.fx_source) : cJSON_CreateNull());
+        cJSON_AddNumberToObject(entry, "fx", price.fx);
+    } else
+        cJSON_AddNullToObject(d->figures, "price");
+    cJSON_ArrayForEach(model, cJSON_GetObjectItem(d->run, "models")) {
+        const char *id = text(model, "id");
+        const cJSON *input = fastest(d, id, "prefill"), *output = fastest(d, id, "decode"), *row;
+        double fertility = NAN;
+        cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "accuracy"))
+            if (strcmp(text(row, "model"), id) == 0 && strcmp(text(row, "language"), "ko") == 0)
+                fertility = number(row, "fertility");
+        add_cost(d, id, "input", "입력 100만 토큰", "million input tokens", input, &price, 1, reason);
+        add_cost(d, id, "output", "출력 100만 토큰", "million output tokens", output, &price, 1, reason);
+        add_cost(d, id, "ko_characters", "출력 한국어 100만 글자", "million Korean characters of output", output, &price, fertility / 1000,
+                 reason             ? reason
+                 : isnan(fertility) ? "no Korean text was tokenized"
+                                    : NULL);
+    }
+    cJSON_Delete(book);
+    return true;
+}
+
+static void derive_lists(struct deriving *d)
+{
+    const cJSON *item;
+    cJSON *failed = cJSON_AddArrayToObject(d->figures, "failed"), *random = cJSON_AddArrayToObject(d->figures, "random_weights"),
+          *limits = cJSON_AddArrayToObject(d->figures, "limits"), *counters = cJSON_AddArrayToObject(d->figures, "counters");
+    const char *first_bench = NULL;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "cells")) {
+        if (strcmp(text(item, "state"), "ok") != 0)
+            cJSON_AddItemToArray(failed, cJSON_Duplicate(item, true));
+        else if (strcmp(text(item, "kind"), "bench") == 0)
+            first_bench = text(item, "id"); // the last one: warmed up
+    }
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "models"))
+        if (cJSON_IsTrue(cJSON_GetObjectItem(item, "random_weights")))
+            cJSON_AddItemToArray(random, cJSON_CreateString(text(item, "id")));
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "measurements")) {
+        const char *metric = text(item, "metric");
+        bool counted = strncmp(metric, "counter:", 8) == 0 || strcmp(metric, "energy") == 0;
+        if (strcmp(text(item, "cell"), "limits") == 0)
+            cJSON_AddItemToArray(limits, cJSON_Duplicate(item, true));
+        else if (first_bench && counted && strcmp(text(item, "cell"), first_bench) == 0)
+            cJSON_AddItemToArray(counters, cJSON_Duplicate(item, true));
+    }
+}
+
+cJSON *report_figures(const cJSON *run, const char *prices, struct error *err)
+{
+    struct deriving d = {.run = run, .figures = cJSON_CreateObject(), .err = err};
+    if (strcmp(text(run, "schema"), "jeoul/run/1") != 0) {
+        error_record(err, ERROR_INPUT, "not a run document of schema jeoul/run/1");
+        cJSON_Delete(d.figures);
+        return NULL;
+    }
+    for (const char *const *key = (const char *const[]){"run_id", "started", "finished", "state", NULL}; *key; key++)
+        cJSON_AddStringToObject(d.figures, *key, text(run, *key));
+    cJSON_AddStringToObject(d.figures, "system_id", text(cJSON_GetObjectItem(run, "system"), "id"));
+    for (const char *const *key = (const char *const[]){"system", "jeoul", "models", NULL}; *key; key++)
+        cJSON_AddItemToObject(d.figures, *key, cJSON_Duplicate(cJSON_GetObjectItem(run, *key), true));
+    cJSON_AddStringToObject(d.figures, "plan", text(cJSON_GetObjectItem(run, "plan"), "name"));
+    cJSON_AddStringToObject(d.figures, "plan_sha256", text(cJSON_GetObjectItem(run, "plan"), "sha256"));
+    derive_lists(&d);
+    bool ok = derive_throughput(&d);
+    derive_accuracy(&d);
+    ok = ok && derive_cost(&d, prices);
+    if (ok)
+        return d.figures;
+    cJSON_Delete(d.figures);
+    return NULL;
+}

@@ -1,0 +1,30 @@
+/* A page of the report in one language. Private to reports. */
+#ifndef JEOUL_PAGE_H
+#define JEOUL_PAGE_H
+
+#include "base/text.h"
+#include "reports/reports.h"
+
+struct page {
+    enum report_language language;
+    const cJSON *figures;
+    struct text html;
+    struct error *err;
+    bool ok; // sticky
+};
+
+/* The text of the page's language. */
+const char *page_say(const struct page *page, const char *ko, const char *en);
+
+/* Appends text with &, <, >, " and ' escaped. */
+void page_escape(struct text *out, const char *text);
+
+/* Charts of the page, as figures with captions (page_charts.c). */
+void page_throughput_chart(struct page *page);
+void page_accuracy_chart(struct page *page);
+void page_cost_chart(struct page *page);
+
+/* Writes the whole page. */
+bool page_write(struct page *page) MUST_CHECK;
+
+#endif
