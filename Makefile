@@ -17,7 +17,7 @@ CC      := gcc
 PREFIX  ?= /usr/local
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev gnuplot-nox
-TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq
+TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3
 LINT_PACKAGES  := clang-format clang-tidy
 
 # ---------------------------------------------------------------------------------------------------------------------------------------

@@ -113,6 +113,11 @@ static void cell_number(struct text *out, double value)
     text_add_string(out, "</td>");
 }
 
+static void cell_count(struct text *out, double value)
+{
+    text_format(out, "<td>%.0f</td>", value);
+}
+
 static void heading(struct page *p, const char *ko, const char *en)
 {
     text_format(&p->html, "<h2>%s</h2>\n", page_say(p, ko, en));
@@ -269,7 +274,7 @@ static void section_accuracy(struct page *p)
         text_add_string(&p->html, "<tr>");
         cell_text(&p->html, text(row, "model"));
         text_format(&p->html, "<td class=t><b>%s</b><sup>1</sup></td>", language_name(p, text(row, "language")));
-        cell_number(&p->html, number(row, "n"));
+        cell_count(&p->html, number(row, "n"));
         cell_number(&p->html, 100 * number(cJSON_GetObjectItem(row, "acc"), "value"));
         text_add_string(&p->html, "<td>");
         put_range(&p->html, cJSON_GetObjectItem(row, "acc"), 100);
@@ -280,7 +285,7 @@ static void section_accuracy(struct page *p)
         cJSON_ArrayForEach(task, cJSON_GetObjectItem(row, "tasks")) {
             text_add_string(&p->html, "<tr><td></td>");
             cell_text(&p->html, text(task, page_say(p, "summary_ko", "summary_en")));
-            cell_number(&p->html, number(task, "n"));
+            cell_count(&p->html, number(task, "n"));
             cell_number(&p->html, 100 * number(cJSON_GetObjectItem(task, "acc"), "value"));
             text_add_string(&p->html, "<td>");
             put_range(&p->html, cJSON_GetObjectItem(task, "acc"), 100);
@@ -312,14 +317,15 @@ static void section_throughput(struct page *p)
         text_add_string(&p->html, "<tr>");
         cell_text(&p->html, text(row, "model"));
         text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", phase_name(p, text(row, "phase")));
-        cell_number(&p->html, number(row, "tokens"));
-        text_format(&p->html, "<td>%.0f</td><td>%.0f</td>", number(row, "batch"), number(row, "threads"));
+        cell_count(&p->html, number(row, "tokens"));
+        cell_count(&p->html, number(row, "batch"));
+        cell_count(&p->html, number(row, "threads"));
         cell_number(&p->html, number(speed, "value"));
         text_add_string(&p->html, "<td>");
         put_range(&p->html, speed, 1);
         text_add_string(&p->html, "</td>");
         cell_number(&p->html, 100 * number(speed, "cv"));
-        text_format(&p->html, "<td>%.0f</td>", number(speed, "n"));
+        cell_count(&p->html, number(speed, "n"));
         cell_number(&p->html, 100 * number(row, "of_limit"));
         text_add_string(&p->html, "</tr>\n");
     }
@@ -393,7 +399,7 @@ static void section_cost(struct page *p)
 static void section_counters(struct page *p)
 {
     const cJSON *m;
-    heading(p, "9. 원인: 카운터", "9. Why: counters");
+    heading(p, "7. 원인: 카운터", "7. Why: counters");
     text_format(&p->html, "<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th class=t>%s</th></tr>\n",
                 page_say(p, "카운터", "counter"), page_say(p, "단계", "phase"), page_say(p, "값", "value"),
                 page_say(p, "값이 없는 까닭", "why there is none"));
@@ -415,7 +421,7 @@ static void section_counters(struct page *p)
 static void section_checks(struct page *p)
 {
     const cJSON *cell;
-    heading(p, "10. 검사와 제외", "10. Checks and exclusions");
+    heading(p, "8. 검사와 제외", "8. Checks and exclusions");
     if (!cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "failed"))) {
         paragraph(p, "모든 칸이 정상으로 끝났다. 제외한 측정은 없다.", "Every cell ended well; no measurement was excluded.");
         return;
@@ -436,13 +442,13 @@ static void section_checks(struct page *p)
 static void section_limits_and_method(struct page *p)
 {
     const cJSON *price = cJSON_GetObjectItem(p->figures, "price");
-    heading(p, "11. 이 보고서가 보여 주지 않는 것", "11. What this does not show");
+    heading(p, "9. 이 보고서가 보여 주지 않는 것", "9. What this does not show");
     paragraph(p,
               "여러 사용자가 함께 쓸 때의 지연 시간과 비용, 다른 기계의 성능, 내장 문제 밖의 능력은 보여 주지 않는다. 비용은 시간당 가격만 "
               "담으며 인건비와 부지는 뺐다.",
               "Latency and cost under the load of many users, other machines, and abilities beyond the tasks above. Cost holds the price "
               "of an hour only, no staff and no building.");
-    heading(p, "12. 방법과 출처", "12. Method and sources");
+    heading(p, "10. 방법과 출처", "10. Method and sources");
     paragraph(p,
               "처리량은 반복마다 새 프로세스에서 재고, 구성을 번갈아 실행해 중앙값과 부트스트랩 95 % 구간을 구했다. 정확도는 선택지의 로그 "
               "가능도 합이 가장 큰 것을 답으로 보고, "

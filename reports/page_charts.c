@@ -39,7 +39,7 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
     int index = 0, count = cJSON_GetArraySize(models);
     text_add_string(s, "set title ");
     chart_quote(s, title);
-    text_format(s, "\nset ylabel '%s'\nset yrange [0:*]\nset key outside bottom center horizontal\nset xtics rotate by 0\n",
+    text_format(s, "\nset ylabel '%s'\nset yrange [0:*]\nset key outside top center horizontal\nset xtics rotate by 0\n",
                 page_say(p, "토큰/초", "tok/s"));
     cJSON_ArrayForEach(model, models) {
         int at = 0;
@@ -102,7 +102,7 @@ void page_accuracy_chart(struct page *p)
     chart_begin(&s, 720, 380);
     text_add_string(&s, "set title ");
     chart_quote(&s, page_say(p, "언어별 정확도", "Accuracy by language"));
-    text_format(&s, "\nset ylabel '%s'\nset yrange [0:100]\nset key outside bottom center horizontal\n",
+    text_format(&s, "\nset ylabel '%s'\nset yrange [0:100]\nset key outside top center horizontal\n",
                 page_say(p, "정확도 (%)", "accuracy (%)"));
     for (int l = 0; l < 2; l++) {
         index = 0;
@@ -152,7 +152,7 @@ void page_cost_chart(struct page *p)
     chart_begin(&s, 820, 380);
     text_add_string(&s, "set title ");
     chart_quote(&s, page_say(p, "100만 단위당 비용", "Cost per million"));
-    text_format(&s, "\nset ylabel '%s'\nset yrange [0:*]\nset key outside bottom center horizontal\n", page_say(p, "원", "won"));
+    text_format(&s, "\nset ylabel '%s'\nset yrange [0:*]\nset key outside top center horizontal\n", page_say(p, "원", "won"));
     cJSON_ArrayForEach(model, models) {
         text_format(&s, "$m%d << EOD\n", index);
         for (int k = 0; k < 3; k++)

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Plans: a run from beginning to end, killed in the middle, and bad plans.
+
+cat >plan.json <<'JSON'
+{"schema": "jeoul/plan/1", "name": "small", "limits": false,
+ "models": [{"id": "t", "synth": {"shape": "tiny", "quant": "q8_0"}}, {"id": "missing", "file": "nothing.gguf"}],
+ "bench": [{"models": ["t"], "prompt": 32, "generate": 4, "batch": [1, 2], "threads": 1}, {"models": ["missing"], "prompt": 8, "generate": 1}],
+ "eval": [{"models": ["t"], "tasks": ["builtin_ko_particles", "builtin_en_articles"]}],
+ "price": {"book": "default", "system": "cloud-vm-2vcpu"}}
+JSON
+"$JEOUL" run plan.json --out out >run.txt 2>run.err
+check "a failed cell makes exit code 1" test $? -eq 1
+check "the failed cells are named with their reason" grep -q 'nothing.gguf: cannot be opened' run.err
+check "the rest of the run is there" bash -c "jq -e '([.cells[] | select(.state == \"ok\")] | length == 12) and .state == \"partial\"' out/run.json"
+check "every measurement is a value or null with a reason" bash -c "jq -e '.measurements | all(.value != null or (.reason | length > 0))' out/run.json"
+check "no figure is made from failed cells" bash -c "jq -e '(.throughput | all(.model == \"t\")) and (.failed | length == 5)' out/figures.json"
+for language in ko en; do
+    check "the $language page needs no script and no network" bash -c "! grep -qiE '<script|src=|href=\"http' out/report.$language.html"
+    check "the $language page has its charts" bash -c "test \$(grep -c '<svg role' out/report.$language.html) -eq 3"
+done
+check "the Korean page says what it is" grep -q '무작위 가중치' out/report.ko.html
+check "the report can be made again, byte for byte" bash -c "$JEOUL report latest --store out/jeoul.db --out again && cmp out/report.ko.html again/report.ko.html && cmp out/report.en.html again/report.en.html"
+check "results export gives the run document" bash -c "$JEOUL results export latest --store out/jeoul.db | jq -e '.schema == \"jeoul/run/1\"'"
+
+# SIGKILL in the middle: what is done stays, and is not done again
+sed 's/"missing", "file": "nothing.gguf"/"u", "synth": {"shape": "tiny", "quant": "q4_0"}/; s/"missing"/"u"/' plan.json >long.json
+"$JEOUL" run long.json --out killed >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 200); do
+    n=$(sqlite3 killed/jeoul.db 'SELECT count(*) FROM cells' 2>/dev/null || echo 0)
+    [ "${n:-0}" -ge 4 ] && break
+    sleep 0.05
+done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+before=$(sqlite3 killed/jeoul.db "SELECT group_concat(id || json_extract(document, '\$.started'), ' ') FROM (SELECT * FROM cells ORDER BY rowid LIMIT 4)")
+check "a killed run goes on" "$JEOUL" run long.json --out killed
+after=$(sqlite3 killed/jeoul.db "SELECT group_concat(id || json_extract(document, '\$.started'), ' ') FROM (SELECT * FROM cells ORDER BY rowid LIMIT 4)")
+check "finished cells are not repeated" test "$before" = "$after"
+check "it is one run" test "$(sqlite3 killed/jeoul.db 'SELECT count(*) FROM runs')" -eq 1
+
+# bad plans, stores and places
+bad_plan() {
+    printf '%s' "$2" >bad.json
+    refuse 2 "$1" "$JEOUL" run bad.json --out bad
+}
+bad_plan 'did you mean "models"?' '{"schema": "jeoul/plan/1", "model": []}'
+bad_plan 'models[0]: a model is either' '{"schema": "jeoul/plan/1", "models": [{"id": "a"}]}'
+bad_plan 'bench[0].repeats: 3 is outside' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "bench": [{"repeats": 3}]}'
+bad_plan 'line 1: not valid JSON' '{"schema": '
+bad_plan 'there is no model "b"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "bench": [{"models": ["b"]}]}'
+refuse 2 'is a file, a directory is wanted' "$JEOUL" run plan.json --out plan.json
+sqlite3 newer.db 'PRAGMA user_version = 99'
+refuse 2 'schema 99' "$JEOUL" results list --store newer.db
+sqlite3 foreign.db 'CREATE TABLE t (x)'
+refuse 2 'something else' "$JEOUL" results list --store foreign.db
+printf 'not a database, but long enough to be looked at by SQLite as one of its own files' >text.db
+refuse 2 'store cannot be used' "$JEOUL" results list --store text.db
+refuse 2 'there is no run' "$JEOUL" results export 1999 --store out/jeoul.db

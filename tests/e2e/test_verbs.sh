@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# Every verb on small models; bad input; help.
+
+for verb in run bench eval report results system inspect synth generate tokenize logits help; do
+    check "$verb --help ends with an example" bash -c "$JEOUL $verb --help | tail -2 | grep -q 'jeoul'"
+    check "$verb --help fits 100 columns and a screen" bash -c "$JEOUL $verb --help | awk 'length(\$0) > 100 {exit 1} END {exit NR > 30}'"
+done
+check "help lists every verb" bash -c "$JEOUL --help | grep -q tokenize"
+check "the completion is valid bash" bash -c "$JEOUL help --bash-completion | bash -n"
+check "the man page has every verb" bash -c "$JEOUL help --man | grep -q '^.SS logits'"
+refuse 2 'there is no verb' "$JEOUL" nothing
+refuse 2 'there is no option' "$JEOUL" bench --nothing
+refuse 2 'whole number' "$JEOUL" bench -m "$goldens/olmoe/model.gguf" -t x
+
+# logits: the reference, in one batch and token by token
+for model in olmoe qwen3moe; do
+    for chunk in 1 40; do
+        check "logits of $model in steps of $chunk" "$JEOUL" logits -m "$goldens/$model/model.gguf" --tokens "$goldens/$model/tokens.txt" --chunk "$chunk" \
+            -t 2 -o "l.$chunk.f32"
+    done
+    check "logits of $model are the same bits however they are cut" cmp l.1.f32 l.40.f32
+done
+refuse 2 'line 2' "$JEOUL" logits -m "$goldens/olmoe/model.gguf" --tokens <(printf '1\nx\n') -o bad.f32
+refuse 2 'out of range' "$JEOUL" logits -m "$goldens/olmoe/model.gguf" --tokens <(echo 320) -o bad.f32
+check "a failure leaves no file" bash -c '! test -e bad.f32'
+
+# synth: deterministic, atomic
+check "synth writes" "$JEOUL" synth --shape tiny --quant q4_k_m -o tiny.gguf
+check "synth writes again with one thread" "$JEOUL" synth --shape tiny --quant q4_k_m -t 1 -o tiny1.gguf
+check "synth gives the same bytes" cmp tiny.gguf tiny1.gguf
+for quant in f32 f16 bf16 q8_0 q4_0 q4_k q6_k; do
+    check "synth $quant" "$JEOUL" synth --shape tiny-qwen3 --quant $quant -o t.gguf
+    check "bench $quant" "$JEOUL" bench -m t.gguf -p 33 -n 3 -b 1,3 -t 1,2 -r 2 --no-limits
+done
+refuse 2 'no shape' "$JEOUL" synth --shape huge -o x.gguf
+refuse 2 'no quantisation' "$JEOUL" synth --quant q9 -o x.gguf
+refuse 2 'is a directory' "$JEOUL" synth -o "$work"
+refuse 2 'cannot be written' "$JEOUL" synth -o /nowhere/x.gguf
+
+check "bench --json has medians" bash -c "$JEOUL bench -m tiny.gguf -p 64 -n 8 -b 1 -t 1,2 -r 5 --json | jq -e '.results | length == 4 and all(.tok_per_s.n == 5 and .tok_per_s.ci95_low <= .tok_per_s.median)'"
+check "inspect --json" bash -c "$JEOUL inspect tiny.gguf --json | jq -e '.random_weights and .n_experts == 16'"
+check "system --json gives every counter a value or a reason" bash -c "$JEOUL system --json | jq -e '.counters | all(.available or (.reason | length > 0))'"
+check "tokenize --json" bash -c "printf '저울 abc' | $JEOUL tokenize -m tiny.gguf --json | jq -e '.ids | length > 2'"
+check "generate" "$JEOUL" generate -m tiny.gguf -p '저울' -n 4
+
+# eval
+check "eval on the built-in sets" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko,builtin_en --json --samples s.jsonl | jq -e '(.groups | length == 2 and all(.n >= 200)) and (.results | all(.acc.ci95_low <= .acc.value and .acc.value <= .acc.ci95_high))'"
+check "samples have a line for each item" bash -c 'test $(wc -l < s.jsonl) -ge 400'
+check "scores do not depend on steps and threads" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --rows 5 -t 1 --samples a.jsonl && $JEOUL eval -m tiny.gguf --tasks builtin_ko_particles -t 2 --samples b.jsonl && cmp a.jsonl b.jsonl"
+refuse 2 'no task or group' "$JEOUL" eval -m tiny.gguf --tasks kobest_cop --json
+refuse 2 '--data DIR' "$JEOUL" eval -m tiny.gguf --tasks kobest_copa --json
+if [ -d "$shared/evalsets" ]; then
+    check "eval on KoBEST and HellaSwag" bash -c "$JEOUL eval -m tiny.gguf --tasks kobest_copa,hellaswag --data $shared/evalsets --limit 20 --json | jq -e '[.results[].n] == [20, 20]'"
+    mkdir -p data/kobest/COPA && head -4 "$shared/evalsets/kobest/COPA/test.tsv" >data/kobest/COPA/test.tsv && printf '9\tshort\n' >>data/kobest/COPA/test.tsv
+    refuse 2 'line 5: 2 cells, the header has 6' "$JEOUL" eval -m tiny.gguf --tasks kobest_copa --data data --json
+else
+    skip "eval on KoBEST and HellaSwag" "no evaluation sets beside the repository"
+fi
+
+# bad models
+: >empty.gguf
+refuse 2 'empty' "$JEOUL" inspect empty.gguf
+printf 'GGML and more text so that it is long enough' >foreign.gguf
+refuse 2 'not a GGUF file' "$JEOUL" inspect foreign.gguf
+refuse 2 'is a directory' "$JEOUL" inspect "$work"
+refuse 2 'cannot be opened' "$JEOUL" inspect nothing.gguf
+head -c 400000 "$goldens/olmoe/model.gguf" >cut.gguf
+refuse 2 'truncated or damaged' "$JEOUL" bench -m cut.gguf
