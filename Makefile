@@ -53,7 +53,10 @@ endif
 .DEFAULT_GOAL := all
 .PHONY: lint-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-builtin-rules -j$(shell nproc 2>/dev/null || echo 1)
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 
 all: $(PROGRAM)
 
