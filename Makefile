@@ -102,6 +102,11 @@ unit-tests: tests
 e2e-tests: $(PROGRAM)
 	JEOUL=$(abspath $(PROGRAM)) tests/run-e2e
 
+# ThreadSanitizer's program is a plain one.
+$(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call library,base)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
 # --- fuzzers: tests/fuzz/fuzz_UNIT.c, libFuzzer under ASan and UBSan -------------------------------------------------------------------
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -136,9 +141,9 @@ check: packages test-packages
 	@$(MAKE) --no-print-directory MODE=asan all tests
 	@$(MAKE) --no-print-directory MODE=asan unit-tests e2e-tests
 
-tsan: packages test-packages
-	@$(MAKE) --no-print-directory MODE=tsan tests
-	tests/run-units $(patsubst $(OUT)/%,$(BUILD)/tsan/%,$(filter $(OUT)/tests/engine/%,$(TESTS)))
+tsan: packages
+	@$(MAKE) --no-print-directory MODE=tsan $(BUILD)/tsan/tests/threads
+	setarch -R $(BUILD)/tsan/tests/threads
 
 fuzz: packages test-packages
 	@$(MAKE) --no-print-directory fuzzers

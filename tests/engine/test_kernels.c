@@ -1,126 +1,211 @@
-/* Every wide kernel against the scalar definition, on odd sizes and poisoned outputs. */
+/* Every panel kernel against the scalar one, which defines it; a column's bits don't depend on its company. */
 #include "tests/support.h"
 
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/pack.h"
-#include "engine/engine.h"
 #include "engine/synth.h"
 
 #include <string.h>
 
-enum { MAX_K = 1280, MAX_COLUMNS = 19 };
+enum { MAX_K = 1280, MAX_COLUMNS = 19, MAX_OUT = MAX_COLUMNS * PANEL_ROWS };
 
-static const struct cpu_kernels *wide[3];
+static const int64_t widths[] = {256, 512, 1280};
 
-static int wide_tables(void)
-{
-    int n = 0;
-#if defined(__x86_64__)
-    for (const char *const *name = engine_isas(); *name; name++) {
-        if (strcmp(*name, "avx512") == 0)
-            wide[n++] = &cpu_kernels_avx512;
-        if (strcmp(*name, "avx2") == 0)
-            wide[n++] = &cpu_kernels_avx2;
-    }
-#endif
-    return n;
-}
-
-struct inputs {
+struct activations {
     float f[MAX_COLUMNS][MAX_K];
-    int8_t q[2][MAX_COLUMNS][MAX_K];
-    float scale[2][MAX_COLUMNS][MAX_K / 32];
-    int32_t sum[2][MAX_COLUMNS][MAX_K / 16];
-    struct column columns[ACTIVATION_COUNT][MAX_COLUMNS];
+    int8_t q[MAX_COLUMNS][MAX_K];
+    float scale[MAX_COLUMNS][MAX_K / 32];
+    int32_t sum[MAX_COLUMNS][MAX_K / 16];
+    struct column columns[MAX_COLUMNS];
 };
 
-static void make_inputs(struct inputs *in, int64_t k)
+static const struct cpu_kernels *wide_kernels(int index)
 {
-    struct random random = random_seed(3, (uint64_t)k);
+#if defined(__x86_64__)
+    if (index == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        return &cpu_kernels_avx2;
+    if (index == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16"))
+        return &cpu_kernels_avx512;
+#endif
+    return NULL;
+}
+
+/* Random columns of very different magnitudes, one of zeros among them. */
+static struct activations *new_activations(enum pack_format format, int64_t k, uint64_t seed)
+{
+    struct activations *a = calloc(1, sizeof *a);
+    struct random random = random_seed(seed, (uint64_t)k);
+    cr_assert_not_null(a);
     for (int c = 0; c < MAX_COLUMNS; c++) {
+        double magnitude = c == 7 ? 0 : pow(10, c % 5 - 2);
         for (int64_t i = 0; i < k; i++)
-            in->f[c][i] = (float)random_normal(&random) * (c == 4 ? 0.0f : 1.0f); // a column of zeros too
-        in->columns[ACTIVATION_FLOAT][c] = (struct column){.f = in->f[c]};
-        for (int kind = 0; kind < 2; kind++) {
-            cpu_kernels_scalar.quantise[kind + 1](in->f[c], k, in->q[kind][c], in->scale[kind][c], in->sum[kind][c]);
-            in->columns[kind + 1][c] = (struct column){.q = in->q[kind][c], .scale = in->scale[kind][c], .sum = in->sum[kind][c]};
+            a->f[c][i] = (float)(magnitude * random_normal(&random));
+        enum activation activation = pack_activation(format);
+        if (activation != ACTIVATION_FLOAT)
+            cpu_kernels_scalar.quantise[activation](a->f[c], k, a->q[c], a->scale[c], a->sum[c]);
+        a->columns[c] = (struct column){.f = a->f[c], .q = a->q[c], .scale = a->scale[c], .sum = a->sum[c]};
+    }
+    return a;
+}
+
+static uint8_t *new_panel(const struct tensor_format *format, int64_t k, int64_t rows)
+{
+    struct random random = random_seed(7, (uint64_t)format->type);
+    uint8_t *matrix = malloc((size_t)(rows * k / format->block_values * format->block_bytes) + 8);
+    uint8_t *panel = aligned_alloc(64, (pack_panel_bytes(pack_format_of(format->type), k) + 63) / 64 * 64);
+    cr_assert(matrix && panel);
+    synth_blocks(format->type, &random, 0.05, rows * k, matrix);
+    pack_panel(format->type, matrix, rows, k, 0, panel);
+    free(matrix);
+    return panel;
+}
+
+static void poison(float *out, size_t n)
+{
+    memset(out, 0xFF, n * sizeof *out);
+}
+
+static void compare_columns(const struct cpu_kernels *kernels, const struct tensor_format *format, int64_t k, int n, const float *out,
+                            const float *wanted)
+{
+    for (int c = 0; c < n; c++) {
+        double magnitude = 0;
+        for (int r = 0; r < PANEL_ROWS; r++)
+            magnitude = fmax(magnitude, fabs((double)wanted[c * PANEL_ROWS + r]));
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            double difference = fabs((double)out[c * PANEL_ROWS + r] - (double)wanted[c * PANEL_ROWS + r]);
+            cr_expect(difference <= 1e-5 * magnitude, "%s %s k %d, column %d of %d, row %d: %g, the scalar kernel has %g", kernels->name,
+                      format->name, (int)k, c, n, r, (double)out[c * PANEL_ROWS + r], (double)wanted[c * PANEL_ROWS + r]);
         }
     }
 }
 
-Test(kernels, every_panel_equals_the_scalar_one_for_any_number_of_columns)
+Test(kernels, wide_panels_meet_the_scalar_ones)
 {
-    static const enum tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_K, TENSOR_Q6_K};
-    static struct inputs in;
-    int tables = wide_tables();
-    for (int64_t k = 256; k <= MAX_K; k += 512)
-        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-            enum pack_format format = pack_format_of(types[t]);
-            size_t bytes = pack_panel_bytes(format, k);
-            uint8_t *matrix = calloc(1, 13 * (size_t)k * 4), *panel = aligned_alloc(64, (bytes + 63) / 64 * 64);
-            struct random random = random_seed(1, (uint64_t)k);
-            make_inputs(&in, k);
-            synth_blocks(types[t], &random, 0.1, 13 * k, matrix); // 13 rows: three of the panel are missing
-            pack_panel(types[t], matrix, 13, k, 0, panel);
-            const struct column *columns = in.columns[pack_activation(format)];
-            float wanted[MAX_COLUMNS * PANEL_ROWS], whole[MAX_COLUMNS * PANEL_ROWS];
-            cpu_kernels_scalar.panel[format](panel, k, columns, MAX_COLUMNS, wanted);
-            for (int c = 0; c < MAX_COLUMNS; c++)
-                for (int r = 13; r < PANEL_ROWS; r++)
-                    cr_assert_eq(wanted[c * PANEL_ROWS + r], 0.0f);
-            for (int w = 0; w < tables; w++)
-                for (int n = MAX_COLUMNS; n >= 1; n--) {
-                    float out[MAX_COLUMNS * PANEL_ROWS];
-                    memset(out, 0xFF, sizeof out);
-                    wide[w]->panel[format](panel, k, columns, n, out);
-                    if (n == MAX_COLUMNS)
-                        memcpy(whole, out, sizeof whole);
-                    cr_assert(memcmp(out, whole, (size_t)n * PANEL_ROWS * sizeof *out) == 0, "%s, format %d: %d columns", wide[w]->name,
-                              format, n);
-                    for (int i = 0; i < n * PANEL_ROWS; i++)
-                        cr_assert(fabsf(out[i] - wanted[i]) <= 2e-5f * (1 + fabsf(wanted[i])), "%s, format %d, k %ld, %d: %g, %g wanted",
-                                  wide[w]->name, format, (long)k, i, (double)out[i], (double)wanted[i]);
+    const struct tensor_format *format;
+    for (size_t f = 0; (format = tensor_format_at(f)); f++)
+        for (size_t w = 0; w < 3; w++)
+            for (int64_t rows = 13; rows <= PANEL_ROWS; rows += 3) {
+                enum pack_format packed = pack_format_of(format->type);
+                uint8_t *panel = new_panel(format, widths[w], rows);
+                struct activations *a = new_activations(packed, widths[w], f);
+                float wanted[MAX_OUT], all[MAX_OUT + 1], out[MAX_OUT + 1];
+                cpu_kernels_scalar.panel[packed](panel, widths[w], a->columns, MAX_COLUMNS, wanted);
+                for (int i = 0; i < 2; i++) {
+                    const struct cpu_kernels *kernels = wide_kernels(i);
+                    if (!kernels)
+                        continue;
+                    cr_assert(kernels->panel[packed] != NULL);
+                    poison(all, MAX_OUT + 1);
+                    kernels->panel[packed](panel, widths[w], a->columns, MAX_COLUMNS, all);
+                    compare_columns(kernels, format, widths[w], MAX_COLUMNS, all, wanted);
+                    for (int n = 1; n <= MAX_COLUMNS; n++) {
+                        poison(out, MAX_OUT + 1);
+                        kernels->panel[packed](panel, widths[w], a->columns, n, out);
+                        cr_expect_eq(memcmp(out, all, (size_t)n * PANEL_ROWS * sizeof *out), 0,
+                                     "%s %s k %d: the first %d columns depend on how many there are", kernels->name, format->name,
+                                     (int)widths[w], n);
+                        for (int c = n * PANEL_ROWS; c <= MAX_OUT; c++)
+                            cr_expect(isnan(out[c]), "%s %s: writes behind %d columns", kernels->name, format->name, n);
+                    }
                 }
-            free(matrix);
+                free(a);
+                free(panel);
+            }
+}
+
+Test(kernels, a_column_has_the_same_bits_wherever_it_stands)
+{
+    const struct tensor_format *format;
+    for (size_t f = 0; (format = tensor_format_at(f)); f++)
+        for (int i = -1; i < 2; i++) {
+            const struct cpu_kernels *kernels = i < 0 ? &cpu_kernels_scalar : wide_kernels(i);
+            if (!kernels)
+                continue;
+            enum pack_format packed = pack_format_of(format->type);
+            uint8_t *panel = new_panel(format, 512, PANEL_ROWS);
+            struct activations *a = new_activations(packed, 512, f);
+            float all[MAX_OUT], one[PANEL_ROWS];
+            kernels->panel[packed](panel, 512, a->columns, MAX_COLUMNS, all);
+            for (int c = 0; c < MAX_COLUMNS; c++) {
+                poison(one, PANEL_ROWS);
+                kernels->panel[packed](panel, 512, &a->columns[c], 1, one);
+                cr_expect_eq(memcmp(one, all + c * PANEL_ROWS, sizeof one), 0, "%s %s: column %d alone", kernels->name, format->name, c);
+            }
+            free(a);
             free(panel);
         }
 }
 
-Test(kernels, quantised_activations_are_the_same_bits)
+/* The scalar panel against the definition: dequantised weights times dequantised activations, in double. */
+Test(kernels, scalar_panels_meet_the_dequantised_weights)
 {
-    static struct inputs in;
-    int tables = wide_tables();
-    make_inputs(&in, 512);
-    for (int w = 0; w < tables; w++)
-        for (int kind = 0; kind < 2; kind++) {
-            int8_t q[512];
-            float scale[16];
-            int32_t sum[32];
-            wide[w]->quantise[kind + 1](in.f[2], 512, q, scale, sum);
-            cr_assert(memcmp(q, in.q[kind][2], 512) == 0 && memcmp(scale, in.scale[kind][2], (kind ? 2 : 16) * 4) == 0 &&
-                      memcmp(sum, in.sum[kind][2], (kind ? 32 : 16) * 4) == 0);
-        }
+    const struct tensor_format *format;
+    for (size_t f = 0; (format = tensor_format_at(f)); f++) {
+        enum { K = 512 };
+        enum pack_format packed = pack_format_of(format->type);
+        enum activation activation = pack_activation(packed);
+        struct random random = random_seed(7, (uint64_t)format->type);
+        static uint8_t matrix[PANEL_ROWS * K * 4 + 8];
+        static float weights[PANEL_ROWS * K];
+        synth_blocks(format->type, &random, 0.05, PANEL_ROWS * K, matrix);
+        format->to_float(matrix, weights, PANEL_ROWS * K);
+        uint8_t *panel = new_panel(format, K, PANEL_ROWS); // the same seed: the same matrix
+        struct activations *a = new_activations(packed, K, f);
+        float out[MAX_OUT];
+        poison(out, MAX_OUT);
+        cpu_kernels_scalar.panel[packed](panel, K, a->columns, MAX_COLUMNS, out);
+        int block = activation == ACTIVATION_INT8_32 ? 32 : 256;
+        for (int c = 0; c < MAX_COLUMNS; c++)
+            for (int r = 0; r < PANEL_ROWS; r++) {
+                double sum = 0, magnitude = 0;
+                for (int i = 0; i < K; i++) {
+                    double x = activation == ACTIVATION_FLOAT ? (double)a->f[c][i] : (double)a->q[c][i] * (double)a->scale[c][i / block];
+                    sum += (double)weights[r * K + i] * x;
+                    magnitude += fabs((double)weights[r * K + i] * x);
+                }
+                cr_expect(fabs((double)out[c * PANEL_ROWS + r] - sum) <= 1e-5 * magnitude, "%s column %d row %d: %g, %g is right",
+                          format->name, c, r, (double)out[c * PANEL_ROWS + r], sum);
+            }
+        free(a);
+        free(panel);
+    }
 }
 
-Test(kernels, small_operations_agree)
+Test(kernels, quantised_activations_are_the_scalar_ones_bit_for_bit)
 {
-    static struct inputs in;
-    int tables = wide_tables();
-    make_inputs(&in, 512);
-    float w[512], a[512], b[512];
-    for (int i = 0; i < 512; i++)
-        w[i] = 1 + 0.01f * (float)i;
-    for (int t = 0; t < tables; t++)
-        for (int n = 1; n < 70; n += 3) {
-            cpu_kernels_scalar.norm(a, in.f[0], w, n, 1e-5f);
-            wide[t]->norm(b, in.f[0], w, n, 1e-5f);
-            for (int i = 0; i < n; i++)
-                cr_assert_float_eq(a[i], b[i], 1e-5f * (1 + fabsf(a[i])));
-            cpu_kernels_scalar.swiglu(a, in.f[1], in.f[2], n);
-            wide[t]->swiglu(b, in.f[1], in.f[2], n);
-            for (int i = 0; i < n; i++)
-                cr_assert_float_eq(a[i], b[i], 1e-6f * (1 + fabsf(a[i])));
-            double x = cpu_kernels_scalar.sum_exp(in.f[3], n, 3.0f), y = wide[t]->sum_exp(in.f[3], n, 3.0f);
-            cr_assert_float_eq(x, y, 1e-6 * x);
+    enum { ROUNDS = 200 };
+    struct random random = random_seed(3, 3);
+    for (int round = 0; round < ROUNDS; round++) {
+        static float x[MAX_K];
+        int64_t k = widths[round % 3];
+        for (int64_t i = 0; i < k; i++) {
+            x[i] = (float)random_normal(&random) * powf(10, (float)(round % 9) - 4);
+            if (round % 4 == 1) // halves: ties
+                x[i] = rintf(x[i]) + 0.5f;
+            if (round % 4 == 2 && i / 32 % 3 == 0)
+                x[i] = 0;
         }
+        for (int activation = ACTIVATION_INT8_32; activation <= ACTIVATION_INT8_256; activation++) {
+            static int8_t q[2][MAX_K];
+            static float scale[2][MAX_K / 32];
+            static int32_t sum[2][MAX_K / 16];
+            size_t scales = (size_t)k / (activation == ACTIVATION_INT8_32 ? 32 : 256);
+            size_t sums = (size_t)k / (activation == ACTIVATION_INT8_32 ? 32 : 16);
+            cpu_kernels_scalar.quantise[activation](x, k, q[0], scale[0], sum[0]);
+            for (int i = 0; i < 2; i++) {
+                const struct cpu_kernels *kernels = wide_kernels(i);
+                if (!kernels)
+                    continue;
+                memset(q[1], 0x55, sizeof q[1]);
+                memset(scale[1], 0xFF, sizeof scale[1]);
+                memset(sum[1], 0x55, sizeof sum[1]);
+                kernels->quantise[activation](x, k, q[1], scale[1], sum[1]);
+                cr_expect_eq(memcmp(q[0], q[1], (size_t)k), 0, "%s: values, round %d", kernels->name, round);
+                cr_expect_eq(memcmp(scale[0], scale[1], scales * sizeof(float)), 0, "%s: scales, round %d", kernels->name, round);
+                cr_expect_eq(memcmp(sum[0], sum[1], sums * sizeof(int32_t)), 0, "%s: sums, round %d", kernels->name, round);
+            }
+        }
+    }
 }

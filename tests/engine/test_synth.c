@@ -1,0 +1,153 @@
+/* Synthetic models: the same bytes on any number of threads, files that open, and failures that leave nothing. */
+#include "tests/support.h"
+
+#include "engine/engine.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+
+static char directory[64];
+
+static void make_directory(void)
+{
+    snprintf(directory, sizeof directory, "/tmp/jeoul-test-synth-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+}
+
+static const char *in_directory(const char *name)
+{
+    static char paths[4][128];
+    static int turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+/* Counts the files in the directory; removes them when told. */
+static int count_files(bool removing)
+{
+    DIR *stream = opendir(directory);
+    int n = 0;
+    cr_assert_not_null(stream);
+    for (struct dirent *entry; (entry = readdir(stream));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            n++;
+            if (removing)
+                remove(in_directory(entry->d_name));
+        }
+    closedir(stream);
+    return n;
+}
+
+static void remove_directory(void)
+{
+    count_files(true);
+    rmdir(directory);
+}
+
+TestSuite(synth, .init = make_directory, .fini = remove_directory);
+
+static void write_tiny(const char *path, const char *quantisation, uint64_t seed, int threads)
+{
+    struct error err = {0};
+    struct synth_options options = {.shape = "tiny", .quantisation = quantisation, .seed = seed, .threads = threads};
+    cr_assert(synth_write(path, &options, &err), "%s", err.message);
+}
+
+Test(synth, the_bytes_do_not_depend_on_the_threads)
+{
+    size_t n[3];
+    char *bytes[3];
+    for (int i = 0; i < 3; i++) { // the third has another seed
+        write_tiny(in_directory("model.gguf"), "q8_0", i == 2 ? 8 : 7, i == 1 ? 2 : 1);
+        bytes[i] = read_whole(in_directory("model.gguf"), &n[i]);
+    }
+    cr_expect_eq(n[0], n[1]);
+    cr_expect_eq(memcmp(bytes[0], bytes[1], n[0]), 0, "one and two threads write different bytes");
+    cr_expect_eq(n[0], n[2]);
+    cr_expect_neq(memcmp(bytes[0], bytes[2], n[0]), 0, "two seeds write the same bytes");
+    cr_expect_eq(count_files(false), 1, "nothing else stays behind");
+    for (int i = 0; i < 3; i++)
+        free(bytes[i]);
+}
+
+Test(synth, files_open_and_run)
+{
+    static const char *const wanted[] = {"f32", "bf16", "q8_0", "q4_0"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        struct error err = {0};
+        write_tiny(in_directory("model.gguf"), wanted[i], 1, 2);
+        struct model_file *file = model_file_open(in_directory("model.gguf"), &err);
+        cr_assert_not_null(file, "%s: %s", wanted[i], err.message);
+        struct model_info info;
+        cr_assert(model_file_info(file, &info, &err), "%s", err.message);
+        cr_expect(info.random_weights);
+        cr_expect(strcasecmp(info.quantisation, wanted[i]) == 0, "%s is described as %s", wanted[i], info.quantisation);
+        struct tokenizer *tokenizer = tokenizer_open(file, &err);
+        cr_assert_not_null(tokenizer, "%s", err.message);
+        cr_expect_eq(tokenizer_info(tokenizer).n_vocab, info.n_vocab);
+        struct engine *engine = engine_open(file, &(struct engine_options){.threads = 2, .kv_tokens = 64}, &err);
+        cr_assert_not_null(engine, "%s", err.message);
+        struct engine_row row = {.seq = engine_seq_new(engine, &err), .token = 65, .want = ENGINE_WANT_SCORE, .target = 66};
+        cr_assert(engine_step(engine, &row, 1, &err), "%s", err.message);
+        cr_expect(isfinite(row.log_probability) && row.log_probability < 0);
+        engine_close(engine);
+        tokenizer_close(tokenizer);
+        model_file_close(file);
+    }
+}
+
+static void expect_error(const char *path, const char *shape, const char *quantisation, enum error_code code)
+{
+    struct error err = {0};
+    struct synth_options options = {.shape = shape, .quantisation = quantisation, .seed = 1, .threads = 1};
+    cr_expect_not(synth_write(path, &options, &err), "%s, %s, %s was written", path, shape, quantisation);
+    cr_expect_eq(err.code, code, "%s: code %d: %s", path, (int)err.code, err.message);
+    cr_expect_neq(err.message[0], '\0');
+    cr_expect_eq(count_files(false), 0, "%s, %s, %s leaves something behind", path, shape, quantisation);
+}
+
+Test(synth, what_cannot_be_written_is_an_error_and_leaves_nothing)
+{
+    expect_error(in_directory("missing/model.gguf"), "tiny", "q8_0", ERROR_INPUT);
+    expect_error(directory, "tiny", "q8_0", ERROR_INPUT);
+    expect_error(in_directory("model.gguf"), "no such shape", "q8_0", ERROR_INPUT);
+    expect_error(in_directory("model.gguf"), "tiny", "q9_9", ERROR_INPUT);
+}
+
+Test(synth, a_disk_that_fills_is_an_error_and_leaves_nothing)
+{
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 4096;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    expect_error(in_directory("model.gguf"), "tiny", "q8_0", ERROR_MACHINE);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+Test(synth, a_failure_leaves_the_file_that_was_there)
+{
+    write_tiny(in_directory("model.gguf"), "q8_0", 1, 1);
+    size_t n, m;
+    char *before = read_whole(in_directory("model.gguf"), &n);
+    struct error err = {0};
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = 4096;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    struct synth_options options = {.shape = "tiny", .quantisation = "q8_0", .seed = 2, .threads = 1};
+    cr_expect_not(synth_write(in_directory("model.gguf"), &options, &err));
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    char *after = read_whole(in_directory("model.gguf"), &m);
+    cr_expect(n == m && memcmp(before, after, n) == 0);
+    cr_expect_eq(count_files(false), 1);
+    free(before);
+    free(after);
+}

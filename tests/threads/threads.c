@@ -1,0 +1,85 @@
+/* What threads share, as a plain program for ThreadSanitizer (Criterion's own processes do not run under it): the pool with changing
+ * numbers of threads, and the engine over every operation. Exits with 1 when a result is wrong; ThreadSanitizer tells of races. */
+#include "engine/cpu/pool.h"
+#include "engine/engine.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ITEMS = 1000, THREADS = 4, VOCABULARY = 320 };
+
+struct sharing {
+    struct pool *pool;
+    int64_t parts[THREADS];
+    int64_t first_total; // written by thread 0 between barriers, read by all
+    _Atomic int wrong;
+};
+
+static void share(void *context, int thread, int threads)
+{
+    struct sharing *s = context;
+    s->parts[thread] = 0;
+    for (int64_t item; (item = pool_next(s->pool, ITEMS)) >= 0;)
+        s->parts[thread] += item;
+    pool_barrier(s->pool);
+    if (thread == 0) {
+        s->first_total = 0;
+        for (int i = 0; i < threads; i++)
+            s->first_total += s->parts[i];
+    }
+    pool_barrier(s->pool);
+    if (s->first_total != (int64_t)ITEMS * (ITEMS - 1) / 2)
+        atomic_store(&s->wrong, 1);
+}
+
+static int check_pool(void)
+{
+    struct error err = {0};
+    struct sharing s = {.pool = pool_open(THREADS, &err)};
+    if (!s.pool)
+        return 1;
+    for (int round = 0; round < 300; round++) {
+        pool_use(s.pool, 1 + round % THREADS);
+        pool_run(s.pool, share, &s);
+    }
+    pool_close(s.pool);
+    return atomic_load(&s.wrong);
+}
+
+static int check_engine(const char *path)
+{
+    struct error err = {0};
+    float one[VOCABULARY], many[VOCABULARY];
+    int wrong = 0;
+    struct model_file *file = model_file_open(path, &err);
+    struct engine *engine = file ? engine_open(file, &(struct engine_options){.threads = THREADS, .kv_tokens = 512}, &err) : NULL;
+    for (int threads = 1; engine && threads <= THREADS; threads++) {
+        struct engine_row rows[40];
+        int seq = engine_seq_new(engine, &err);
+        float *logits = threads == 1 ? one : many;
+        engine_use_threads(engine, threads);
+        for (int i = 0; i < 40; i++)
+            rows[i] = (struct engine_row){
+                .seq = seq, .token = i * 7, .want = i == 39 ? ENGINE_WANT_LOGITS : ENGINE_WANT_NOTHING, .logits = logits};
+        wrong |= !engine_step(engine, rows, 40, &err);
+        rows[0] = (struct engine_row){.seq = seq, .token = 1, .want = ENGINE_WANT_SCORE, .target = 2};
+        wrong |= !engine_step(engine, rows, 1, &err);
+        wrong |= threads > 1 && memcmp(one, many, sizeof one) != 0;
+        engine_seq_free(engine, seq);
+    }
+    wrong |= !engine;
+    engine_close(engine);
+    model_file_close(file);
+    if (err.code)
+        fprintf(stderr, "%s\n", err.message);
+    return wrong;
+}
+
+int main(void)
+{
+    int failed =
+        check_pool() + check_engine("tests/data/goldens/olmoe/model.gguf") + check_engine("tests/data/goldens/olmoe_q8_0/model.gguf");
+    printf("%d passed, %d failed\n", 3 - failed, failed);
+    return failed != 0;
+}
