@@ -179,7 +179,7 @@ bool model_config_read(const struct model_file *file, struct model_config *out, 
     out->norm_epsilon = positive(r, "attention.layer_norm_rms_epsilon", 1e-5f);
     out->rope_base = positive(r, "rope.freq_base", 10000.0f);
     refuse_unsupported(r);
-    if (!r->ok)
+    if (!r->ok || out->n_kv_heads < 1)
         return false;
     if (out->head_dim > MAX_HEAD_DIM || out->n_heads / out->n_kv_heads > MAX_HEAD_GROUP)
         return error_set(err, ERROR_INPUT, "%s: heads of %d values, %d of them to a KV head: at most %d and %d are supported",

@@ -328,7 +328,7 @@ bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const st
     s.rows = memory_array((size_t)s.max_rows, sizeof *s.rows, "rows", err);
     s.owners = memory_array((size_t)s.max_rows, sizeof *s.owners, "rows", err);
     bool ok = result->items && s.items && s.rows && s.owners && score_all(&s, options);
-    for (int i = 0; s.items && i < n; i++) {
+    for (int i = 0; s.items && result->items && i < n; i++) {
         for (int c = 0; s.items[i].requests && c < result->items[i].n_choices; c++)
             free(s.items[i].requests[c].tokens);
         free(s.items[i].requests);

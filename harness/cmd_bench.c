@@ -170,7 +170,8 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
         return false;
     b->repeats = (int)repeats;
     b->warmups = (int)warmups;
-    b->configurations = memory_array((size_t)(n_prompts * n_batches * n_threads), sizeof *b->configurations, "configurations", err);
+    b->configurations =
+        memory_array((size_t)n_prompts * (size_t)n_batches * (size_t)n_threads, sizeof *b->configurations, "configurations", err);
     if (!b->configurations)
         return false;
     size_t room = 0;

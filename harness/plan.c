@@ -205,7 +205,7 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
         return false;
     for (int i = 0; i < count; i++) {
         struct json_at element = json_element(&at, i), tasks = json_member(&element, "tasks");
-        bool chosen[MAX_MODELS];
+        bool chosen[MAX_MODELS] = {false};
         int64_t limit;
         const char *data;
         int n_tasks = 0;

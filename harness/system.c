@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 /* The first line of a small file, or null with a reason. */
 static cJSON *line_of_file(const char *path, const char *reason)
@@ -73,7 +74,7 @@ static bool add_topology(cJSON *root, cJSON *cpu, struct error *err)
         add_cache(cpu, topology, "l1d_bytes", HWLOC_OBJ_L1CACHE);
         add_cache(cpu, topology, "l2_bytes", HWLOC_OBJ_L2CACHE);
         add_cache(cpu, topology, "l3_bytes", HWLOC_OBJ_L3CACHE);
-        cJSON_AddNumberToObject(root, "memory_bytes", (double)hwloc_get_root_obj(topology)->total_memory);
+        cJSON_AddNumberToObject(root, "memory_bytes", (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
         cJSON_AddNumberToObject(root, "numa_nodes", hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE));
     }
     hwloc_topology_destroy(topology);

@@ -162,7 +162,8 @@ static cJSON *accuracy_row(const struct deriving *d, const char *model, const ch
 static void increase(cJSON *row, const char *key, double by)
 {
     cJSON *value = cJSON_GetObjectItem(row, key);
-    cJSON_SetNumberValue(value, value->valuedouble + by);
+    if (value)
+        cJSON_SetNumberValue(value, value->valuedouble + by);
 }
 
 static void derive_accuracy(struct deriving *d)

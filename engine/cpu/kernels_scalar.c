@@ -278,6 +278,7 @@ static double probe_int8(int64_t iterations)
     volatile uint32_t sink = 0;
     for (int j = 0; j < 8; j++)
         sink += sums[j];
+    (void)sink;
     return 16.0 * (double)iterations;
 }
 
@@ -290,6 +291,7 @@ static double probe_f32(int64_t iterations)
     volatile float sink = 0;
     for (int j = 0; j < 8; j++)
         sink += sums[j];
+    (void)sink;
     return 16.0 * (double)iterations;
 }
 

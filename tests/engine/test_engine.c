@@ -13,16 +13,41 @@ struct opened {
     int n_vocab, context;
 };
 
-static struct opened open_engine(size_t kv_tokens)
+static struct opened open_file(const char *path, size_t kv_tokens)
 {
     struct error err = {0};
-    struct opened o = {.file = model_file_open(model, &err)};
+    struct opened o = {.file = model_file_open(path, &err)};
     cr_assert_not_null(o.file, "%s", err.message);
     struct engine_options options = {.threads = 2, .kv_tokens = kv_tokens, .max_rows = 64};
     o.engine = engine_open(o.file, &options, &err);
     cr_assert_not_null(o.engine, "%s", err.message);
     o.n_vocab = engine_facts(o.engine).n_vocab;
     o.context = engine_facts(o.engine).context_length;
+    return o;
+}
+
+static struct opened open_engine(size_t kv_tokens)
+{
+    return open_file(model, kv_tokens);
+}
+
+/* The golden model with another context length in its metadata. */
+static struct opened open_with_context(uint32_t context, size_t kv_tokens)
+{
+    static const char key[] = "olmoe.context_length";
+    char path[] = "/tmp/jeoul-test-engine-XXXXXX";
+    size_t n;
+    char *bytes = read_whole(model, &n);
+    char *at = memmem(bytes, n, key, sizeof key - 1);
+    int fd = mkstemp(path);
+    cr_assert(at != NULL && fd >= 0);
+    memcpy(at + sizeof key - 1 + 4, &context, sizeof context); // behind the type, u32
+    cr_assert_eq(write(fd, bytes, n), (ssize_t)n);
+    close(fd);
+    free(bytes);
+    struct opened o = open_file(path, kv_tokens);
+    unlink(path);
+    cr_assert_eq(o.context, (int)context);
     return o;
 }
 
@@ -156,12 +181,8 @@ Test(engine, a_full_cache_is_refused_and_serves_again_when_room_is_made)
 
 Test(engine, a_sequence_beyond_the_context_is_refused)
 {
-    struct opened o = open_engine(0);
-    int context = o.context;
-    close_engine(&o);
-    cr_assert_gt(context, 1);
-    cr_assert_leq(context, 8192, "the golden model is small");
-    o = open_engine((size_t)context + 256);
+    enum { context = 100 };
+    struct opened o = open_with_context(context, 512);
     int seq = new_sequence(&o);
     feed(&o, seq, 0, context - 1);
     struct engine_row rows[] = {{.seq = seq, .token = 1}, {.seq = seq, .token = 2}};

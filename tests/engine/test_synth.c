@@ -19,7 +19,7 @@ static void make_directory(void)
 
 static const char *in_directory(const char *name)
 {
-    static char paths[4][128];
+    static char paths[4][512];
     static int turn;
     char *path = paths[turn++ % 4];
     snprintf(path, sizeof paths[0], "%s/%s", directory, name);
