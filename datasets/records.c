@@ -38,7 +38,10 @@ static cJSON *parse_json_lines(struct reader *r, size_t limit)
         const char *begin = r->bytes + r->at, *end = memchr(begin, '\n', r->n - r->at);
         size_t length = end ? (size_t)(end - begin) : r->n - r->at;
         r->at += length + (end ? 1 : 0);
-        if (strspn(begin, " \t\r") >= length)
+        size_t blank = 0;
+        while (blank < length && strchr(" \t\r", begin[blank]))
+            blank++;
+        if (blank == length)
             continue;
         snprintf(where, sizeof where, "%.400s: line %d", r->name, r->line);
         cJSON *record = json_parse(where, begin, length, r->err);

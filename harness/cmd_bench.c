@@ -15,8 +15,9 @@ enum { MAX_VALUES = 16, MAX_REPEATS = 1000 };
 
 struct configuration {
     struct bench_workload workload;
-    double *rates[2];       // [repeats] tok/s, by phase
-    double *utilisation[2]; // [repeats] MFU, MBU
+    double *rates[2];                 // [repeats] tok/s, by phase
+    double *utilisation[2];           // [repeats] MFU, MBU
+    double op_ns[2][ENGINE_OP_COUNT]; // over all repeats
 };
 
 struct benching {
@@ -54,6 +55,8 @@ static bool measure(struct benching *b, struct configuration *c, int repeat, str
     for (int p = 0; p < 2 && repeat >= 0; p++) {
         if (!phases[p]->tokens)
             continue;
+        for (int op = 0; op < ENGINE_OP_COUNT; op++)
+            c->op_ns[p][op] += (double)phases[p]->counts.op_ns[op];
         c->rates[p][repeat] = (double)phases[p]->tokens * 1e9 / (double)phases[p]->ns;
         c->utilisation[p][repeat] = p == 0 ? (peak ? bench_mfu(phases[p], peak->value) : 0) : read ? bench_mbu(phases[p], read->value) : 0;
     }
@@ -89,6 +92,18 @@ static cJSON *summary_json(const struct summary *s)
     cJSON_AddNumberToObject(object, "min", s->minimum);
     cJSON_AddNumberToObject(object, "max", s->maximum);
     return object;
+}
+
+/* Each operation's share of the engine's time. */
+static cJSON *shares_json(const double op_ns[ENGINE_OP_COUNT])
+{
+    cJSON *shares = cJSON_CreateObject();
+    double total = 0;
+    for (int op = 0; op < ENGINE_OP_COUNT; op++)
+        total += op_ns[op];
+    for (int op = 0; op < ENGINE_OP_COUNT && total > 0; op++)
+        cJSON_AddNumberToObject(shares, engine_op_names[op], op_ns[op] / total);
+    return shares;
 }
 
 static void add_limits(const struct benching *b, cJSON *root)
@@ -142,6 +157,7 @@ static bool report(const struct benching *b, bool json, struct error *err)
             else
                 cJSON_AddNullToObject(row, utilisation_names[p]);
             cJSON_AddStringToObject(row, "limit", p == 0 ? peak_metric(b) : "read_bandwidth");
+            cJSON_AddItemToObject(row, "op_share", shares_json(c->op_ns[p]));
             cJSON_AddItemToArray(results, row);
             if (!json)
                 printf("%-8s %7d %6d %8d %12s %9s … %9s %5.1f %% %6.1f %%\n", phase_names[p], tokens, c->workload.batch,

@@ -38,7 +38,7 @@ double statistics_percentile(const double *values, size_t n, double p)
         return NAN;
     memcpy(sorted, values, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, ascending);
-    size_t rank = (size_t)ceil(p * (double)n);
+    size_t rank = (size_t)ceil(p * (double)n - 1e-9); // 0.07 × 100 is a little more than 7 in binary
     double value = sorted[rank < 1 ? 0 : rank > n ? n - 1 : rank - 1];
     free(sorted);
     return value;
@@ -99,5 +99,5 @@ struct interval statistics_wilson(uint64_t k, uint64_t n)
     double count = (double)n, p = (double)k / count, z2 = z * z;
     double centre = (p + z2 / (2 * count)) / (1 + z2 / count);
     double half = z / (1 + z2 / count) * sqrt(p * (1 - p) / count + z2 / (4 * count * count));
-    return (struct interval){p, fmax(0, centre - half), fmin(1, centre + half)};
+    return (struct interval){p, k == 0 ? 0 : centre - half, k == n ? 1 : centre + half}; // exact at the ends
 }

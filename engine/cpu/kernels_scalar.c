@@ -173,8 +173,10 @@ static void quantise(const float *x, int64_t k, int block, int sum_block, int8_t
             greatest = fmaxf(greatest, fabsf(x[first + i]));
         float inverse = greatest > 0 ? 127.0f / greatest : 0;
         scale[first / block] = greatest / 127.0f;
-        for (int i = 0; i < block; i++)
-            q[first + i] = (int8_t)rintf(x[first + i] * inverse);
+        for (int i = 0; i < block; i++) {
+            float rounded = rintf(x[first + i] * inverse);
+            q[first + i] = rounded >= -127.0f && rounded <= 127.0f ? (int8_t)rounded : 0; // of a broken model: NaN, infinity
+        }
     }
     for (int64_t first = 0; first < k; first += sum_block) {
         int32_t total = 0;

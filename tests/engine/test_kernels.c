@@ -209,3 +209,30 @@ Test(kernels, quantised_activations_are_the_scalar_ones_bit_for_bit)
         }
     }
 }
+
+Test(kernels, small_operations_agree_at_any_length)
+{
+    enum { MOST = 70 };
+    struct random random = random_seed(5, 5);
+    float w[MOST], x[3][MOST], a[MOST], b[MOST];
+    for (int i = 0; i < MOST; i++) {
+        w[i] = 1 + 0.01f * (float)i;
+        for (int j = 0; j < 3; j++)
+            x[j][i] = (float)random_normal(&random);
+    }
+    for (int t = 0; t < 2; t++) {
+        const struct cpu_kernels *kernels = wide_kernels(t);
+        for (int n = 1; kernels && n <= MOST; n++) {
+            cpu_kernels_scalar.norm(a, x[0], w, n, 1e-5f);
+            kernels->norm(b, x[0], w, n, 1e-5f);
+            for (int i = 0; i < n; i++)
+                cr_expect(fabsf(a[i] - b[i]) <= 1e-5f * (1 + fabsf(a[i])), "%s norm of %d", kernels->name, n);
+            cpu_kernels_scalar.swiglu(a, x[1], x[2], n);
+            kernels->swiglu(b, x[1], x[2], n);
+            for (int i = 0; i < n; i++)
+                cr_expect(fabsf(a[i] - b[i]) <= 1e-6f * (1 + fabsf(a[i])), "%s swiglu of %d", kernels->name, n);
+            double p = cpu_kernels_scalar.sum_exp(x[0], n, 3.0f), q = kernels->sum_exp(x[0], n, 3.0f);
+            cr_expect(fabs(p - q) <= 1e-6 * p, "%s sum_exp of %d", kernels->name, n);
+        }
+    }
+}
