@@ -251,7 +251,7 @@ static const cJSON *list_field(const struct rendering *r, const char *source)
 {
     char name[128];
     size_t n = strlen(source);
-    if (n < 3 || n >= sizeof name || source[0] != '{')
+    if (n < 3 || n >= sizeof name || source[0] != '{' || source[n - 1] != '}')
         return NULL;
     memcpy(name, source + 1, n - 2);
     name[n - 2] = '\0';
@@ -297,10 +297,11 @@ static bool render_gold(const struct rendering *r, struct task_item *item)
     if (!text)
         return false;
     long gold = strtol(text, &end, 10);
-    bool ok = end != text && *end == '\0' && gold + offset >= 0 && gold + offset < item->n_choices;
-    if (!ok)
+    bool ok = end != text && *end == '\0' && gold >= -offset && gold < item->n_choices - offset;
+    if (ok)
+        item->gold = (int)(gold + offset);
+    else
         error_record(r->err, ERROR_INPUT, "%s: the gold answer \"%.40s\" names none of the %d choices", r->where, text, item->n_choices);
-    item->gold = (int)(gold + offset);
     free(text);
     return ok;
 }

@@ -1,4 +1,4 @@
-/* Statistics and money on hand-computed cases. */
+/* Money on hand-computed cases, and price books. */
 #include "tests/support.h"
 
 #include "base/json.h"
@@ -6,46 +6,6 @@
 #include "reports/statistics.h"
 
 #include <string.h>
-
-Test(statistics, summary_of_five_values)
-{
-    const double values[] = {4, 1, 3, 2, 10};
-    struct summary s, again;
-    struct error err = {0};
-    cr_assert(statistics_summary(values, 5, 1, &s, &err));
-    cr_assert(statistics_summary(values, 5, 1, &again, &err));
-    cr_assert_eq(s.median, 3);
-    cr_assert_float_eq(s.mean, 4, 1e-12);
-    cr_assert_float_eq(s.standard_deviation, sqrt(12.5), 1e-12); // 0 + 9 + 1 + 4 + 36 = 50, / 4
-    cr_assert_float_eq(s.cv, sqrt(12.5) / 4, 1e-12);
-    cr_assert(s.minimum == 1 && s.maximum == 10);
-    cr_assert(s.ci95_low >= 1 && s.ci95_low <= 3 && s.ci95_high >= 3 && s.ci95_high <= 10 && s.ci95_low < s.ci95_high);
-    cr_assert(s.ci95_low == again.ci95_low && s.ci95_high == again.ci95_high);
-    cr_assert(!statistics_summary(values, 0, 1, &s, &err));
-    cr_assert(!statistics_summary((const double[]){1, NAN}, 2, 1, &s, &err));
-}
-
-Test(statistics, percentile_is_nearest_rank)
-{
-    const double values[] = {5, 1, 4, 2, 3};
-    cr_assert_eq(statistics_percentile(values, 5, 0.5), 3);
-    cr_assert_eq(statistics_percentile(values, 5, 0.2), 1);
-    cr_assert_eq(statistics_percentile(values, 5, 0.21), 2);
-    cr_assert_eq(statistics_percentile(values, 5, 1), 5);
-    cr_assert_eq(statistics_median((const double[]){1, 2, 3, 4}, 4), 2.5);
-}
-
-Test(statistics, wilson_of_ten_in_twenty_and_at_the_ends)
-{
-    struct interval i = statistics_wilson(10, 20);
-    cr_assert_float_eq(i.low, 0.2993, 1e-4);
-    cr_assert_float_eq(i.high, 0.7007, 1e-4);
-    i = statistics_wilson(0, 10);
-    cr_assert_eq(i.low, 0);
-    cr_assert_float_eq(i.high, 0.2775, 1e-4);
-    i = statistics_wilson(0, 0);
-    cr_assert(isnan(i.value) && i.low == 0 && i.high == 1);
-}
 
 Test(cost, formulas_on_hand_computed_values)
 {
