@@ -160,9 +160,9 @@ static bool report(const struct benching *b, bool json, struct error *err)
             cJSON_AddItemToObject(row, "op_share", shares_json(c->op_ns[p]));
             cJSON_AddItemToArray(results, row);
             if (!json)
-                printf("%-8s %7d %6d %8d %12s %9s … %9s %5.1f %% %6.1f %%\n", phase_names[p], tokens, c->workload.batch,
-                       c->workload.threads, number_for_people(s.median), number_for_people(s.ci95_low), number_for_people(s.ci95_high),
-                       100 * (s.n > 1 ? s.cv : 0), 100 * u.median);
+                printf("%-8s %7d %6d %8d %12s %9s … %9s %5.1f %% %6s %%\n", phase_names[p], tokens, c->workload.batch, c->workload.threads,
+                       number_for_people(s.median), number_for_people(s.ci95_low), number_for_people(s.ci95_high),
+                       100 * (s.n > 1 ? s.cv : 0), u.median > 0 ? number_for_people(100 * u.median) : "–");
         }
     char *text = json && ok ? cJSON_Print(root) : NULL;
     if (text)
