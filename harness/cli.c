@@ -61,6 +61,20 @@ bool cli_number(const struct cli *cli, const char *option, int64_t low, int64_t 
     return !text || parse_number(option, text, strlen(text), low, high, out, err);
 }
 
+bool cli_decimal(const struct cli *cli, const char *option, double low, double high, double fallback, double *out, struct error *err)
+{
+    const char *text = cli_text(cli, option, NULL);
+    char *end = NULL;
+    *out = fallback;
+    if (!text)
+        return true;
+    bool digits = strspn(text, "0123456789.") == strlen(text) && *text != '\0'; // strtod also takes "inf", "0x1p3" and spaces
+    *out = digits ? strtod(text, &end) : 0;
+    if (!digits || *end != '\0' || *out < low || *out > high)
+        return error_set(err, ERROR_INPUT, "--%s %s: a number from %g to %g is wanted", option, text, low, high);
+    return true;
+}
+
 int cli_numbers(const struct cli *cli, const char *option, int64_t low, int64_t high, const char *fallback, int64_t *out, int most,
                 struct error *err)
 {

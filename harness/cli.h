@@ -43,6 +43,8 @@ const char *cli_text(const struct cli *cli, const char *option, const char *fall
 bool cli_flag(const struct cli *cli, const char *option);
 bool cli_number(const struct cli *cli, const char *option, int64_t low, int64_t high, int64_t fallback, int64_t *out,
                 struct error *err) MUST_CHECK;
+bool cli_decimal(const struct cli *cli, const char *option, double low, double high, double fallback, double *out,
+                 struct error *err) MUST_CHECK;
 /* "1,2,4": up to `most` numbers; returns how many, −1 on failure. */
 int cli_numbers(const struct cli *cli, const char *option, int64_t low, int64_t high, const char *fallback, int64_t *out, int most,
                 struct error *err) MUST_CHECK;

@@ -80,9 +80,10 @@ static int run(struct cli *cli, struct error *err)
     struct token_list prompt = {0};
     struct sampling sampling = {0};
     const char *text = cli_text(cli, "prompt", "저울은");
-    int64_t count, threads, seed, temperature;
+    int64_t count, threads, seed;
+    double temperature;
     if (!cli_number(cli, "count", 1, 1 << 20, 64, &count, err) || !cli_number(cli, "threads", 1, 1024, 0, &threads, err) ||
-        !cli_number(cli, "seed", 0, INT64_MAX, 1, &seed, err) || !cli_number(cli, "temperature", 0, 1000, 0, &temperature, err) ||
+        !cli_number(cli, "seed", 0, INT64_MAX, 1, &seed, err) || !cli_decimal(cli, "temperature", 0, 10, 0, &temperature, err) ||
         !open_file(cli, &o, err) || !open_tokenizer(&o, err) ||
         !tokenize(o.tokenizer, text, strlen(text), TOKENIZE_BOS | TOKENIZE_SPECIAL, &prompt, err))
         goto out;
@@ -90,7 +91,7 @@ static int run(struct cli *cli, struct error *err)
         error_set(err, ERROR_INPUT, "--prompt: an empty prompt, and this model has no BOS token to begin with");
         goto out;
     }
-    sampling = (struct sampling){.temperature = (double)temperature / 100,
+    sampling = (struct sampling){.temperature = temperature,
                                  .random = random_seed((uint64_t)seed, 0),
                                  .n_vocab = o.info.n_vocab,
                                  .logits = memory_array((size_t)o.info.n_vocab, sizeof(float), "logits", err)};
@@ -112,7 +113,7 @@ const struct cli_verb verb_generate = {
     .options = {OPEN_OPTION_MODEL,
                 {"prompt", 'p', "TEXT", "what to continue"},
                 {"count", 'n', "N", "tokens at most (64)"},
-                {"temperature", 0, "N", "in hundredths: 0 is greedy, 100 is 1.0 (0)"},
+                {"temperature", 0, "T", "draw from softmax(logits / T); 0 is greedy (0)"},
                 {"seed", 0, "N", "seed of the draws (1)"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BLOCK_ROWS = 16 };
+enum { BLOCK_ROWS = 16, ROWS_ALONE = 2 }; // so few rows one thread turns and stores sooner than others wake
 
 bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -84,7 +84,7 @@ static void store_thread(void *context, int thread, int threads)
 void cpu_kv_store(struct backend *backend, int layer, const struct buffer *k, const struct buffer *v, const struct batch *batch)
 {
     struct store_work work = {.cpu = (struct cpu *)backend, .layer = layer, .k = k->data, .v = v->data, .batch = batch};
-    pool_run(work.cpu->pool, store_thread, &work);
+    pool_run_if(work.cpu->pool, batch->n > ROWS_ALONE, store_thread, &work);
 }
 
 /* A page's values as floats: the page itself for F32, else converted into scratch. */
@@ -240,5 +240,5 @@ void cpu_rope(struct backend *backend, struct buffer *x, int n_heads, int head_d
                              .fill = cpu->rope_step != cpu->step || cpu->rope_of != rope};
     cpu->rope_step = cpu->step;
     cpu->rope_of = rope;
-    pool_run(cpu->pool, rope_thread, &work);
+    pool_run_if(cpu->pool, batch->n > ROWS_ALONE, rope_thread, &work);
 }

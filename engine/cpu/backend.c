@@ -159,10 +159,7 @@ static void norm(struct backend *backend, struct buffer *y, const struct buffer 
                              .rows = (int64_t)n * groups,
                              .width = width,
                              .epsilon = epsilon};
-    if (work.rows * width <= ALONE)
-        norm_thread(&work, 0, 1);
-    else
-        pool_run(work.cpu->pool, norm_thread, &work);
+    pool_run_if(work.cpu->pool, work.rows * width > ALONE, norm_thread, &work);
 }
 
 static void gather(struct backend *backend, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width)

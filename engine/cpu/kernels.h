@@ -25,6 +25,9 @@ enum pack_format { PACK_F32, PACK_F16, PACK_BF16, PACK_Q8_0, PACK_Q4_0, PACK_Q4_
 
 enum activation { ACTIVATION_FLOAT, ACTIVATION_INT8_32, ACTIVATION_INT8_256, ACTIVATION_COUNT };
 
+/* A block whose values are all smaller counts as zeros: 127 divided by it could overflow. */
+#define LEAST_QUANTISED 1e-30f
+
 /* One activation row. */
 struct column {
     const float *f;     // [k], ACTIVATION_FLOAT

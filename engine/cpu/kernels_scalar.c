@@ -169,14 +169,15 @@ static void quantise(const float *x, int64_t k, int block, int sum_block, int8_t
 {
     for (int64_t first = 0; first < k; first += block) {
         float greatest = 0;
-        for (int i = 0; i < block; i++)
-            greatest = fmaxf(greatest, fabsf(x[first + i]));
-        float inverse = greatest > 0 ? 127.0f / greatest : 0;
-        scale[first / block] = greatest / 127.0f;
+        bool broken = false; // of a broken model: NaN and infinity make the block NaN, as they would in float
         for (int i = 0; i < block; i++) {
-            float rounded = rintf(x[first + i] * inverse);
-            q[first + i] = rounded >= -127.0f && rounded <= 127.0f ? (int8_t)rounded : 0; // of a broken model: NaN, infinity
+            greatest = fmaxf(greatest, fabsf(x[first + i]));
+            broken = broken || !isfinite(x[first + i]);
         }
+        float inverse = greatest > LEAST_QUANTISED ? 127.0f / greatest : 0;
+        scale[first / block] = broken ? NAN : greatest / 127.0f;
+        for (int i = 0; i < block; i++)
+            q[first + i] = broken ? 0 : (int8_t)rintf(x[first + i] * inverse);
     }
     for (int64_t first = 0; first < k; first += sum_block) {
         int32_t total = 0;

@@ -180,42 +180,57 @@ PANEL_FUNCTION(q6_k)
 /* --- activations
  * --------------------------------------------------------------------------------------------------------------------------- */
 
+/* Greatest magnitude of n values; `broken` becomes NaN where one of them is NaN or infinite, which a maximum alone would lose, else 0. */
+static inline float greatest_of(const float *x, int n, float *broken)
+{
+    vf greatest = vf_zero(), poison = vf_zero();
+    for (int i = 0; i < n; i += LANES) {
+        vf value = vf_load(x + i);
+        greatest = vf_max(greatest, vf_abs(value));
+        poison = vf_fma(value, vf_zero(), poison);
+    }
+    *broken = vf_reduce_add(poison);
+    return vf_reduce_max(greatest);
+}
+
+/* n values, a multiple of 16, as int8 = round(x · inverse); returns their sum. */
+static inline int32_t round_values(const float *x, int n, float inverse, int8_t *q)
+{
+    vi total = vi_set(0);
+    for (int i = 0; i < n; i += LANES) {
+        vi rounded = vi_round(vf_mul(vf_load(x + i), vf_set(inverse)));
+        total = vi_add(total, rounded);
+        vi_store_i8(q + i, rounded);
+    }
+    return vi_reduce_add(total);
+}
+
+/* A block of a broken model's activations is all zeros with the scale NaN: its products are NaN, as they would be in float. */
+TILE quantise_blocks(const float *x, int64_t k, const int block, const int sum_of, int8_t *q, float *scale, int32_t *sum)
+{
+    for (int64_t first = 0; first < k; first += block, x += block, q += block) {
+        float broken, amax = greatest_of(x, block, &broken), inverse = amax > LEAST_QUANTISED ? 127.0f / amax : 0;
+        if (broken != 0) {
+            __builtin_memset(q, 0, (size_t)block);
+            __builtin_memset(sum, 0, (size_t)(block / sum_of) * sizeof *sum);
+            sum += block / sum_of;
+            scale[first / block] = broken;
+            continue;
+        }
+        scale[first / block] = amax / 127.0f;
+        for (int i = 0; i < block; i += sum_of)
+            *sum++ = round_values(x + i, sum_of, inverse, q + i);
+    }
+}
+
 static void quantise_32(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
 {
-    for (int64_t block = 0; block < k / 32; block++, x += 32, q += 32) {
-        vf greatest = vf_zero();
-        for (int i = 0; i < 32; i += LANES)
-            greatest = vf_max(greatest, vf_abs(vf_load(x + i)));
-        float amax = vf_reduce_max(greatest), inverse = amax > 0 ? 127.0f / amax : 0;
-        vi total = vi_set(0);
-        scale[block] = amax / 127.0f;
-        for (int i = 0; i < 32; i += LANES) {
-            vi rounded = vi_round(vf_mul(vf_load(x + i), vf_set(inverse)));
-            total = vi_add(total, rounded);
-            vi_store_i8(q + i, rounded);
-        }
-        sum[block] = vi_reduce_add(total);
-    }
+    quantise_blocks(x, k, 32, 32, q, scale, sum);
 }
 
 static void quantise_256(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
 {
-    for (int64_t block = 0; block < k / 256; block++, x += 256, q += 256, sum += 16) {
-        vf greatest = vf_zero();
-        for (int i = 0; i < 256; i += LANES)
-            greatest = vf_max(greatest, vf_abs(vf_load(x + i)));
-        float amax = vf_reduce_max(greatest), inverse = amax > 0 ? 127.0f / amax : 0;
-        scale[block] = amax / 127.0f;
-        for (int j = 0; j < 16; j++) {
-            vi total = vi_set(0);
-            for (int i = j * 16; i < j * 16 + 16; i += LANES) {
-                vi rounded = vi_round(vf_mul(vf_load(x + i), vf_set(inverse)));
-                total = vi_add(total, rounded);
-                vi_store_i8(q + i, rounded);
-            }
-            sum[j] = vi_reduce_add(total);
-        }
-    }
+    quantise_blocks(x, k, 256, 16, q, scale, sum);
 }
 
 /* e^x: 2^n · e^r with r = x − n ln 2 in two parts, and a polynomial for e^r (Cephes, expf); relative error below 2e-7 for −87 ≤ x ≤ 88,

@@ -3,7 +3,8 @@
  * `work` is a serial number with the number of threads in its low bits, new for each pool_run: a worker that sees it change, and is one of
  * so many, runs the function. `arrived` counts threads at a barrier; the last one resets it, starts the item count again and lets the
  * others go by advancing `passed`. Waiting is a short spin and then a futex on the very number that is waited for, so that an idle pool
- * costs nothing and a descheduled thread isn't spun for. */
+ * costs nothing and a descheduled thread isn't spun for. `sleepers` spares the system call where nobody sleeps: a waiter counts itself
+ * before it looks at the number for the last time, a waker changes the number before it looks at the count. */
 #include "engine/cpu/pool.h"
 
 #include "base/memory.h"
@@ -16,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 20000, CACHE_LINE = 64, THREAD_BITS = 0xFFFF };
+enum { SPINS = 4000, CACHE_LINE = 64, THREAD_BITS = 0xFFFF };
 
 struct worker {
     struct pool *pool;
@@ -36,6 +37,7 @@ struct pool {
     _Alignas(CACHE_LINE) _Atomic uint32_t arrived;
     _Alignas(CACHE_LINE) _Atomic uint32_t passed;
     _Alignas(CACHE_LINE) _Atomic int64_t next;
+    _Alignas(CACHE_LINE) _Atomic uint32_t sleepers;
 };
 
 static void relax(void)
@@ -48,20 +50,25 @@ static void relax(void)
 }
 
 /* Waits until *number differs from `old`. The acquire load pairs with the release of whoever changed it. */
-static void wait_change(_Atomic uint32_t *number, uint32_t old)
+static void wait_change(struct pool *pool, _Atomic uint32_t *number, uint32_t old)
 {
     for (int spin = 0; spin < SPINS; spin++) {
         if (atomic_load_explicit(number, memory_order_acquire) != old)
             return;
         relax();
     }
-    while (atomic_load_explicit(number, memory_order_acquire) == old)
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(number) == old)
         syscall(SYS_futex, number, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&pool->sleepers, 1);
 }
 
-static void wake_all(_Atomic uint32_t *number)
+/* Changes the number and wakes who waits for that. */
+static void change(struct pool *pool, _Atomic uint32_t *number, uint32_t value)
 {
-    syscall(SYS_futex, number, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    atomic_store(number, value);
+    if (atomic_load(&pool->sleepers))
+        syscall(SYS_futex, number, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 void pool_barrier(struct pool *pool)
@@ -70,14 +77,12 @@ void pool_barrier(struct pool *pool)
     uint32_t all = (uint32_t)pool->in_use; // read before arriving: afterwards the caller may change it
     uint32_t here = atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1;
     if (here < all) {
-        wait_change(&pool->passed, round);
+        wait_change(pool, &pool->passed, round);
         return;
     }
     atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->passed, round + 1, memory_order_release);
-    if (all > 1)
-        wake_all(&pool->passed);
+    change(pool, &pool->passed, round + 1);
 }
 
 int64_t pool_next(struct pool *pool, int64_t n)
@@ -92,7 +97,7 @@ static void *work(void *argument)
     struct pool *pool = worker->pool;
     uint32_t seen = 0;
     for (;;) {
-        wait_change(&pool->work, seen);
+        wait_change(pool, &pool->work, seen);
         seen = atomic_load_explicit(&pool->work, memory_order_acquire);
         if (pool->stop)
             return NULL;
@@ -109,8 +114,7 @@ static void announce(struct pool *pool, int threads)
 {
     uint32_t old = atomic_load_explicit(&pool->work, memory_order_relaxed);
     uint32_t serial = (old & ~(uint32_t)THREAD_BITS) + THREAD_BITS + 1;
-    atomic_store_explicit(&pool->work, serial | (uint32_t)threads, memory_order_release);
-    wake_all(&pool->work);
+    change(pool, &pool->work, serial | (uint32_t)threads);
 }
 
 void pool_run(struct pool *pool, pool_fn *fn, void *context)
@@ -123,6 +127,14 @@ void pool_run(struct pool *pool, pool_fn *fn, void *context)
     }
     fn(context, 0, pool->in_use);
     pool_barrier(pool);
+}
+
+void pool_run_if(struct pool *pool, bool shared, pool_fn *fn, void *context)
+{
+    if (shared)
+        pool_run(pool, fn, context);
+    else
+        fn(context, 0, 1);
 }
 
 struct pool *pool_open(int threads, struct error *err)

@@ -21,6 +21,9 @@ void pool_use(struct pool *pool, int threads);  // 1 … as opened
 typedef void pool_fn(void *context, int thread, int threads);
 void pool_run(struct pool *pool, pool_fn *fn, void *context);
 
+/* On all threads if `shared`, else by the caller alone as one thread: for work that is done sooner than others wake. */
+void pool_run_if(struct pool *pool, bool shared, pool_fn *fn, void *context);
+
 /* Waits until every thread of the running function is here. What was written before is seen after. */
 void pool_barrier(struct pool *pool);
 
