@@ -149,6 +149,7 @@ static bool report(const struct benching *b, bool json, struct error *err)
             cJSON *row = cJSON_CreateObject();
             cJSON_AddStringToObject(row, "phase", phase_names[p]);
             cJSON_AddNumberToObject(row, "tokens", tokens);
+            cJSON_AddNumberToObject(row, "depth", c->workload.depth + (p == 0 ? 0 : c->workload.prompt_tokens));
             cJSON_AddNumberToObject(row, "batch", c->workload.batch);
             cJSON_AddNumberToObject(row, "threads", c->workload.threads);
             cJSON_AddItemToObject(row, "tok_per_s", summary_json(&s));

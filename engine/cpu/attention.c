@@ -1,8 +1,8 @@
 /* Attention over the paged cache, and what fills it.
  *
  * K lies by dimension within a page, [page][layer][kv_head][k_dim][PAGE_TOKENS], so that the scores of a page's tokens are lanes of
- * vectors; V by token, […][PAGE_TOKENS][v_dim]. A thread takes one KV head of a block of rows of one sequence; a page is converted to float
- * once for the block. One row's arithmetic goes page by page from the first to its own: the same whatever shares the block. */
+ * vectors; V by token, […][PAGE_TOKENS][v_dim]. A thread takes one KV head of a block of rows of one sequence; for more than a few rows a
+ * page is converted to float once. One row's arithmetic goes page by page from the first to its own: the same whatever shares the block. */
 #include "engine/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BLOCK_ROWS = 16, ROWS_ALONE = 2 }; // so few rows one thread turns and stores sooner than others wake
+enum { BLOCK_ROWS = 16, CONVERT_ABOVE = 2, ROWS_ALONE = 2 }; // so few rows one thread turns sooner than others wake
 
 bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -84,14 +84,17 @@ static void store_thread(void *context, int thread, int threads)
 void cpu_kv_store(struct backend *backend, int layer, const struct buffer *k, const struct buffer *v, const struct batch *batch)
 {
     struct store_work work = {.cpu = (struct cpu *)backend, .layer = layer, .k = k->data, .v = v->data, .batch = batch};
-    pool_run_if(work.cpu->pool, batch->n > ROWS_ALONE, store_thread, &work);
+    pool_run(work.cpu->pool, store_thread, &work); // each value of K is a cache line of its own: slow even for one row
 }
 
-/* A page's values as floats: the page itself for F32, else converted into scratch. */
+static enum page_format page_format(const struct cpu *cpu)
+{
+    return cpu->kv.type == ENGINE_KV_F32 ? PAGE_F32 : cpu->kv.type == ENGINE_KV_F16 ? PAGE_F16 : PAGE_BF16;
+}
+
+/* A page of n values as floats in scratch. */
 static const float *page_as_float(const struct cpu *cpu, const uint8_t *page, size_t n, float *scratch)
 {
-    if (cpu->kv.type == ENGINE_KV_F32)
-        return (const float *)(const void *)page;
     if (cpu->kv.type == ENGINE_KV_F16)
         cpu->kernels->from_f16(scratch, (const uint16_t *)(const void *)page, (int64_t)n);
     else
@@ -127,11 +130,16 @@ static void attend_block(const struct attend_work *w, int first, int last, int k
             memset(out, 0, (size_t)a->v_dim * sizeof *out);
             states[row - first][g] = (struct attention_state){.maximum = -INFINITY, .out = out};
         }
+    /* a page that is read more than a few times is sooner converted once */
+    enum page_format kept = page_format(cpu), format = (last - first) * group > CONVERT_ABOVE ? PAGE_F32 : kept;
     int begin = first_position(a, batch->positions[first]) / PAGE_TOKENS, end = batch->positions[last - 1] / PAGE_TOKENS;
     for (int page = begin; page <= end; page++) {
         size_t at = head_page(cpu, w->layer, batch->pages[first][page], kv_head);
-        const float *k = page_as_float(cpu, cpu->k_cache + at * cpu->k_page * cpu->kv_element, cpu->k_page, scratch);
-        const float *v = page_as_float(cpu, cpu->v_cache + at * cpu->v_page * cpu->kv_element, cpu->v_page, scratch + cpu->k_page);
+        const void *k = cpu->k_cache + at * cpu->k_page * cpu->kv_element, *v = cpu->v_cache + at * cpu->v_page * cpu->kv_element;
+        if (format != kept) {
+            k = page_as_float(cpu, k, cpu->k_page, scratch);
+            v = page_as_float(cpu, v, cpu->v_page, scratch + cpu->k_page);
+        }
         for (int row = first; row < last; row++) {
             int position = batch->positions[row];
             int from = first_position(a, position) - page * PAGE_TOKENS, count = position - page * PAGE_TOKENS + 1;
@@ -139,7 +147,7 @@ static void attend_block(const struct attend_work *w, int first, int last, int k
             count = count > PAGE_TOKENS ? PAGE_TOKENS : count;
             for (int g = 0; g < group && from < count; g++) {
                 const float *q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)(kv_head * group + g)) * (size_t)a->k_dim;
-                cpu->kernels->attend_page(q, k, v, from, count, a->k_dim, a->v_dim, a->scale, &states[row - first][g]);
+                cpu->kernels->attend_page[format](q, k, v, from, count, a->k_dim, a->v_dim, a->scale, &states[row - first][g]);
             }
         }
     }

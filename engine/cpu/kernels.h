@@ -16,6 +16,8 @@
 #ifndef JEOUL_CPU_KERNELS_H
 #define JEOUL_CPU_KERNELS_H
 
+#include "engine/tensor.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +38,8 @@ struct column {
     const int32_t *sum; // [k / 32] or [k / 16]
 };
 
+enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };
+
 /* Softmax under way over the pages of a sequence, for one query head. */
 struct attention_state {
     float maximum, sum;
@@ -55,10 +59,10 @@ struct cpu_kernels {
     void (*from_f16)(float *out, const uint16_t *in, int64_t n);
     void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
     void (*to_f16)(uint16_t *out, const float *in, int64_t n);
-    /* One page: tokens first … count − 1 of k[k_dim][64] and v[64][v_dim]; adds to the state (Milakov and Gimelshein 2018, online softmax).
-     */
-    void (*attend_page)(const float *q, const float *k, const float *v, int first, int count, int k_dim, int v_dim, float scale,
-                        struct attention_state *state);
+    /* One page, in any of the cache's formats: tokens first … count − 1 of k[k_dim][64] and v[64][v_dim]; adds to the state (Milakov and
+     * Gimelshein 2018, online softmax). The formats give the same bits as their values in float. */
+    void (*attend_page[PAGE_FORMAT_COUNT])(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim,
+                                           float scale, struct attention_state *state);
     /* Limits of the machine: `iterations` rounds of independent operations; returns how many operations that were. */
     double (*probe_int8)(int64_t iterations);
     double (*probe_f32)(int64_t iterations);
@@ -75,5 +79,20 @@ extern const struct cpu_kernels cpu_kernels_avx512;
 /* Bytes of a panel of k columns; the activation that a format multiplies with. */
 size_t pack_panel_bytes(enum pack_format format, int64_t k);
 enum activation pack_activation(enum pack_format format);
+
+/* Value i of a page, and the three functions of attend_page from one that has the format as its last argument. */
+static inline float page_value(const void *page, int i, enum page_format f)
+{
+    return f == PAGE_F16    ? f16_to_f32(((const uint16_t *)page)[i])
+           : f == PAGE_BF16 ? bf16_to_f32(((const uint16_t *)page)[i])
+                            : ((const float *)page)[i];
+}
+
+#define ATTEND_PAGE(NAME, FORMAT)                                                                                                          \
+    static void NAME(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim, float scale,                \
+                     struct attention_state *state)                                                                                        \
+    {                                                                                                                                      \
+        attend(q, k, v, first, count, k_dim, v_dim, scale, state, FORMAT);                                                                 \
+    }
 
 #endif

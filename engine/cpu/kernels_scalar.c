@@ -245,14 +245,14 @@ static void to_f16(uint16_t *out, const float *in, int64_t n)
         out[i] = f32_to_f16(in[i]);
 }
 
-static void attend_page(const float *q, const float *k, const float *v, int first, int count, int k_dim, int v_dim, float scale,
-                        struct attention_state *state)
+static void attend(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim, float scale,
+                   struct attention_state *state, enum page_format f)
 {
     float scores[64], maximum = state->maximum;
     for (int t = first; t < count; t++) {
         float sum = 0;
         for (int i = 0; i < k_dim; i++)
-            sum = fmaf(q[i], k[i * 64 + t], sum);
+            sum = fmaf(q[i], page_value(k, i * 64 + t, f), sum);
         scores[t] = sum * scale;
         maximum = fmaxf(maximum, scores[t]);
     }
@@ -265,9 +265,13 @@ static void attend_page(const float *q, const float *k, const float *v, int firs
         float p = expf(scores[t] - maximum);
         state->sum += p;
         for (int i = 0; i < v_dim; i++)
-            state->out[i] = fmaf(p, v[t * v_dim + i], state->out[i]);
+            state->out[i] = fmaf(p, page_value(v, t * v_dim + i, f), state->out[i]);
     }
 }
+
+ATTEND_PAGE(attend_f32, PAGE_F32)
+ATTEND_PAGE(attend_f16, PAGE_F16)
+ATTEND_PAGE(attend_bf16, PAGE_BF16)
 
 /* --- probes
  * -------------------------------------------------------------------------------------------------------------------------------- */
@@ -320,7 +324,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .from_f16 = from_f16,
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
-    .attend_page = attend_page,
+    .attend_page = {attend_f32, attend_f16, attend_bf16},
     .probe_int8 = probe_int8,
     .probe_f32 = probe_f32,
     .probe_read = probe_read,

@@ -339,8 +339,29 @@ static void to_f16(uint16_t *out, const float *in, int64_t n)
 }
 
 /* Scores of 64 tokens in lanes: K is stored by dimension, so there is no sum across lanes. */
-static void attend_page(const float *q, const float *k, const float *v, int first, int count, int k_dim, int v_dim, float scale,
-                        struct attention_state *state)
+static inline vf load_f16(const void *page, int i)
+{
+    return vf_load_f16((const uint16_t *)page + i);
+}
+
+static inline vf load_bf16(const void *page, int i)
+{
+    return vf_load_bf16((const uint16_t *)page + i);
+}
+
+static inline vf load_f32(const void *page, int i)
+{
+    return vf_load((const float *)page + i);
+}
+
+/* LANES values from i on; f is a constant wherever this is inlined. */
+static inline __attribute__((always_inline)) vf load_page(const void *page, int i, const enum page_format f)
+{
+    return f == PAGE_F16 ? load_f16(page, i) : f == PAGE_BF16 ? load_bf16(page, i) : load_f32(page, i);
+}
+
+TILE attend(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim, float scale,
+            struct attention_state *state, const enum page_format f)
 {
     enum { VECTORS = 64 / LANES };
     vf sums[VECTORS];
@@ -348,7 +369,7 @@ static void attend_page(const float *q, const float *k, const float *v, int firs
     UNROLL for (int j = 0; j < VECTORS; j++) sums[j] = vf_zero();
     for (int i = 0; i < k_dim; i++) {
         vf value = vf_set(q[i]);
-        UNROLL for (int j = 0; j < VECTORS; j++) sums[j] = vf_fma(value, vf_load(k + i * 64 + j * LANES), sums[j]);
+        UNROLL for (int j = 0; j < VECTORS; j++) sums[j] = vf_fma(value, load_page(k, i * 64 + j * LANES, f), sums[j]);
     }
     UNROLL for (int j = 0; j < VECTORS; j++) vf_store(p + j * LANES, vf_mul(sums[j], vf_set(scale)));
     for (int t = first; t < count; t++)
@@ -365,23 +386,27 @@ static void attend_page(const float *q, const float *k, const float *v, int firs
         UNROLL for (int j = 0; j < 4; j++) out[j] = vf_mul(vf_load(state->out + i + j * LANES), vf_set(correction));
         for (int t = first; t < count; t++) {
             vf weight = vf_set(p[t]);
-            UNROLL for (int j = 0; j < 4; j++) out[j] = vf_fma(weight, vf_load(v + t * v_dim + i + j * LANES), out[j]);
+            UNROLL for (int j = 0; j < 4; j++) out[j] = vf_fma(weight, load_page(v, t * v_dim + i + j * LANES, f), out[j]);
         }
         UNROLL for (int j = 0; j < 4; j++) vf_store(state->out + i + j * LANES, out[j]);
     }
     for (; i + LANES <= v_dim; i += LANES) {
         vf out = vf_mul(vf_load(state->out + i), vf_set(correction));
         for (int t = first; t < count; t++)
-            out = vf_fma(vf_set(p[t]), vf_load(v + t * v_dim + i), out);
+            out = vf_fma(vf_set(p[t]), load_page(v, t * v_dim + i, f), out);
         vf_store(state->out + i, out);
     }
     for (; i < v_dim; i++) {
         float out = state->out[i] * correction;
         for (int t = first; t < count; t++)
-            out = __builtin_fmaf(p[t], v[t * v_dim + i], out);
+            out = __builtin_fmaf(p[t], page_value(v, t * v_dim + i, f), out);
         state->out[i] = out;
     }
 }
+
+ATTEND_PAGE(attend_f32, PAGE_F32)
+ATTEND_PAGE(attend_f16, PAGE_F16)
+ATTEND_PAGE(attend_bf16, PAGE_BF16)
 
 /* --- probes
  * -------------------------------------------------------------------------------------------------------------------------------- */

@@ -210,6 +210,30 @@ Test(kernels, quantised_activations_are_the_scalar_ones_bit_for_bit)
     }
 }
 
+/* A value that is no number makes the products of its block NaN, and those of no other column. */
+Test(kernels, broken_activations_stay_broken)
+{
+    static const float broken[] = {NAN, INFINITY, -INFINITY};
+    const struct cpu_kernels *all[] = {&cpu_kernels_scalar, wide_kernels(0), wide_kernels(1)};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int b = 0; all[i] && b < 3; b++)
+            for (int kind = ACTIVATION_INT8_32; kind < ACTIVATION_COUNT; kind++) {
+                float x[512], scale[16];
+                int8_t q[512];
+                int32_t sum[32];
+                int block = kind == ACTIVATION_INT8_32 ? 32 : 256;
+                for (int j = 0; j < 512; j++)
+                    x[j] = (float)(j % 7 - 3);
+                x[300] = broken[b];
+                x[0] = 1e-38f; // in a block of its own kind: too small to divide by, but finite
+                all[i]->quantise[kind](x, 512, q, scale, sum);
+                for (int j = 0; j < 512 / block; j++)
+                    cr_expect_eq(isnan(scale[j]) != 0, j == 300 / block, "%s, kind %d, block %d", all[i]->name, kind, j);
+                for (int j = 300 / block * block; j < 300 / block * block + block; j++)
+                    cr_expect_eq(q[j], 0);
+            }
+}
+
 Test(kernels, small_operations_agree_at_any_length)
 {
     enum { MOST = 70 };
@@ -235,4 +259,44 @@ Test(kernels, small_operations_agree_at_any_length)
             cr_expect(fabs(p - q) <= 1e-6 * p, "%s sum_exp of %d", kernels->name, n);
         }
     }
+}
+
+/* The page as it is stored gives the bits of the page in float; every instruction set is near the scalar one. */
+Test(kernels, attention_is_the_same_for_a_page_in_any_format)
+{
+    enum { K_DIM = 24, V_DIM = 72 };
+    static float k[K_DIM * 64], v[64 * V_DIM], q[K_DIM], reference[V_DIM];
+    static uint16_t half_k[K_DIM * 64], half_v[64 * V_DIM];
+    static const int ranges[][2] = {{0, 1}, {0, 64}, {5, 33}, {63, 64}};
+    const struct cpu_kernels *all[] = {&cpu_kernels_scalar, wide_kernels(0), wide_kernels(1)};
+    for (int format = PAGE_F16; format < PAGE_FORMAT_COUNT; format++)
+        for (size_t range = 0; range < sizeof ranges / sizeof *ranges; range++) {
+            struct random random = random_seed(11, (uint64_t)format);
+            for (int i = 0; i < K_DIM * 64; i++) {
+                float value = (float)random_normal(&random);
+                half_k[i] = format == PAGE_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+                k[i] = format == PAGE_F16 ? f16_to_f32(half_k[i]) : bf16_to_f32(half_k[i]);
+            }
+            for (int i = 0; i < 64 * V_DIM; i++) {
+                float value = (float)random_normal(&random);
+                half_v[i] = format == PAGE_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+                v[i] = format == PAGE_F16 ? f16_to_f32(half_v[i]) : bf16_to_f32(half_v[i]);
+            }
+            for (int i = 0; i < K_DIM; i++)
+                q[i] = (float)random_normal(&random);
+            for (size_t isa = 0; isa < 3; isa++) {
+                float in_float[V_DIM] = {0}, stored[V_DIM] = {0};
+                struct attention_state a = {-INFINITY, 0, in_float}, b = {-INFINITY, 0, stored};
+                if (!all[isa])
+                    continue;
+                all[isa]->attend_page[PAGE_F32](q, k, v, ranges[range][0], ranges[range][1], K_DIM, V_DIM, 0.2f, &a);
+                all[isa]->attend_page[format](q, half_k, half_v, ranges[range][0], ranges[range][1], K_DIM, V_DIM, 0.2f, &b);
+                cr_expect_arr_eq(in_float, stored, sizeof stored, "%s, format %d", all[isa]->name, format);
+                cr_expect_eq(a.sum, b.sum);
+                if (isa == 0)
+                    memcpy(reference, stored, sizeof stored);
+                for (int i = 0; i < V_DIM; i++)
+                    cr_expect(fabsf(stored[i] - reference[i]) < 1e-4f * (1 + fabsf(reference[i])), "%s: %d", all[isa]->name, i);
+            }
+        }
 }
