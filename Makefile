@@ -110,14 +110,14 @@ $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call libr
 # --- fuzzers: tests/fuzz/fuzz_UNIT.c, libFuzzer under ASan and UBSan -------------------------------------------------------------------
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_ROOMS := eval reports datasets engine base
+FUZZ_ROOMS := harness eval reports datasets engine base
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -std=c17 -D_GNU_SOURCE -I. -pthread -w
 $(BUILD)/fuzz/obj/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
 $(BUILD)/fuzz/obj/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	clang $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) $(KERNEL_FLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/fuzz/librooms.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(foreach room,$(FUZZ_ROOMS),$(call sources,$(room))))
+$(BUILD)/fuzz/librooms.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out harness/main.c,$(foreach room,$(FUZZ_ROOMS),$(call sources,$(room)))))
 	@rm -f $@
 	ar rcs $@ $^
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/librooms.a

@@ -1,6 +1,7 @@
 /* jeoul results, jeoul report: what the store keeps, and reports made again from it. */
 #include "harness/verbs.h"
 
+#include "base/json.h"
 #include "harness/places.h"
 #include "harness/store.h"
 #include "reports/reports.h"
@@ -42,8 +43,12 @@ static int run_results(struct cli *cli, struct error *err)
         if (text)
             puts(text);
         free(text);
+    } else if (store && strcmp(cli->arguments[0], "import") == 0 && cli->n_arguments > 1) {
+        enum { LARGEST = 1 << 30 };
+        if ((value = json_read(cli->arguments[1], LARGEST, err)) && store_import(store, cli->arguments[1], value, err))
+            printf("run %s imported\n", cJSON_GetStringValue(cJSON_GetObjectItem(value, "run_id")));
     } else if (store)
-        error_record(err, ERROR_INPUT, "results: \"%.32s\" is neither list nor export", cli->arguments[0]);
+        error_record(err, ERROR_INPUT, "results %.32s: list, export [RUN] or import FILE is wanted", cli->arguments[0]);
     cJSON_Delete(value);
     store_close(store);
     return 0;
@@ -51,11 +56,11 @@ static int run_results(struct cli *cli, struct error *err)
 
 const struct cli_verb verb_results = {
     .name = "results",
-    .arguments = "list | export [RUN]",
+    .arguments = "list | export [RUN] | import FILE",
     .least = 1,
     .most = 2,
-    .summary = "List the runs of a store, or print one as a JSON document",
-    .text = "RUN is a run's id, its beginning, or latest.",
+    .summary = "List the runs of a store, print one as a JSON document, or add such a document",
+    .text = "RUN is a run's id, its beginning, or latest. FILE is what export printed, here or on another machine.",
     .example = "jeoul results export latest --store report/jeoul.db",
     .run = run_results,
     .options = {{"store", 0, "FILE", "the store (report/jeoul.db)"}, {"json", 0, NULL, "the list as JSON"}},

@@ -1,6 +1,7 @@
 /* The store: see store.h. */
 #include "harness/store.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <sqlite3.h>
@@ -189,7 +190,8 @@ static bool add_measurements(struct store *s, const char *run, const char *cell,
     return true;
 }
 
-bool store_add_cell(struct store *s, const char *run, const cJSON *cell, struct error *err)
+/* A cell's rows, within the caller's transaction. */
+static bool add_cell(struct store *s, const char *run, const cJSON *cell, struct error *err)
 {
     cJSON *document = cJSON_Duplicate(cell, true), *extra = cJSON_CreateObject();
     cJSON *measurements = cJSON_DetachItemFromObject(document, "measurements");
@@ -198,20 +200,139 @@ bool store_add_cell(struct store *s, const char *run, const cJSON *cell, struct 
     char *text = cJSON_PrintUnformatted(document), *extra_text = cJSON_PrintUnformatted(extra);
     const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(cell, "id")),
                *state = cJSON_GetStringValue(cJSON_GetObjectItem(cell, "state"));
-    bool ok = text && extra_text && execute(s, "BEGIN IMMEDIATE", err);
-    if (ok) {
-        ok = run_once(
-                 s, prepare(s, "INSERT INTO cells VALUES (?, ?, ?, ?, ?)", (const char *const[]){run, id, state, text, extra_text}, 5, err),
+    bool ok = (text && extra_text) || error_set(err, ERROR_MACHINE, "out of memory");
+    ok =
+        ok &&
+        run_once(s, prepare(s, "INSERT INTO cells VALUES (?, ?, ?, ?, ?)", (const char *const[]){run, id, state, text, extra_text}, 5, err),
                  err) &&
-             add_measurements(s, run, id, measurements, err) && execute(s, "COMMIT", err);
-        if (!ok)
-            sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    }
+        add_measurements(s, run, id, measurements, err);
     free(text);
     free(extra_text);
     cJSON_Delete(measurements);
     cJSON_Delete(document);
     cJSON_Delete(extra);
+    return ok;
+}
+
+/* Ends a transaction: what was done counts as a whole or not at all. */
+static bool commit(struct store *s, bool ok, struct error *err)
+{
+    ok = ok && execute(s, "COMMIT", err);
+    if (!ok)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return ok;
+}
+
+bool store_add_cell(struct store *s, const char *run, const cJSON *cell, struct error *err)
+{
+    return execute(s, "BEGIN IMMEDIATE", err) && commit(s, add_cell(s, run, cell, err), err);
+}
+
+/* The cell of a run document as store_add_cell takes it: with its measurements, model and tasks. */
+static cJSON *whole_cell(const cJSON *run, const cJSON *cell)
+{
+    cJSON *whole = cJSON_Duplicate(cell, true), *measurements = cJSON_AddArrayToObject(whole, "measurements");
+    const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(cell, "id")),
+               *model = cJSON_GetStringValue(cJSON_GetObjectItem(cell, "model"));
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(run, "measurements")) {
+        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(item, "cell")), id) == 0)
+            cJSON_AddItemToArray(measurements, cJSON_Duplicate(item, true));
+    }
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(run, "models")) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(item, "id"));
+        if (model && name && strcmp(model, name) == 0)
+            cJSON_AddItemToObject(whole, "model_info", cJSON_Duplicate(item, true));
+    }
+    if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(cell, "kind")), "eval") == 0)
+        cJSON_AddItemToObject(whole, "tasks", cJSON_Duplicate(cJSON_GetObjectItem(run, "tasks"), true));
+    return whole;
+}
+
+/* What the store relies on, of a document from outside. */
+static bool check_run(const struct json_at *root, struct error *err)
+{
+    static const char *const texts[] = {"run_id", "state", "started", "finished"};
+    static const char *const cell_texts[] = {"id", "kind", "state"}, *const measurement_texts[] = {"cell", "metric", "unit"};
+    struct json_at at = json_member(root, "schema"), item;
+    const char *text;
+    int count;
+    if (!json_string(&at, &text, err))
+        return false;
+    if (strcmp(text, "jeoul/run/1") != 0)
+        return json_error(&at, err, "\"%.32s\": this version of jeoul reads jeoul/run/1", text);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        at = json_member(root, texts[i]);
+        if (!json_string(&at, &text, err))
+            return false;
+        if (strcmp(texts[i], "state") == 0 && strcmp(text, "complete") != 0 && strcmp(text, "partial") != 0)
+            return json_error(&at, err, "\"%.32s\": only finished runs can be imported (complete, partial)", text);
+    }
+    at = json_member(root, "cells");
+    if (!json_array(&at, &count, err))
+        return false;
+    for (int i = 0; i < count; i++)
+        for (size_t j = 0; j < sizeof cell_texts / sizeof *cell_texts; j++) {
+            item = json_element(&at, i);
+            item = json_member(&item, cell_texts[j]);
+            if (!json_string(&item, &text, err))
+                return false;
+        }
+    at = json_member(root, "measurements");
+    if (!json_array(&at, &count, err))
+        return false;
+    for (int i = 0; i < count; i++) {
+        struct json_at measurement = json_element(&at, i);
+        for (size_t j = 0; j < sizeof measurement_texts / sizeof *measurement_texts; j++) {
+            item = json_member(&measurement, measurement_texts[j]);
+            if (!json_string(&item, &text, err))
+                return false;
+        }
+        item = json_member(&measurement, "value");
+        if (cJSON_IsNull(item.value)) { // nothing without a reason
+            item = json_member(&measurement, "reason");
+            if (!json_string(&item, &text, err))
+                return false;
+        } else {
+            double number;
+            if (!json_number(&item, -1e300, 1e300, &number, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool store_import(struct store *s, const char *file, const cJSON *run, struct error *err)
+{
+    static const char *const parts[] = {"cells", "measurements", "models", "tasks", "state", "finished"};
+    struct json_at root = json_root(file, run), plan = json_member(&root, "plan"), system = json_member(&root, "system");
+    const char *plan_sha256, *system_id, *id = cJSON_GetStringValue(cJSON_GetObjectItem(run, "run_id"));
+    char *there;
+    plan = json_member(&plan, "sha256");
+    system = json_member(&system, "id");
+    if (!check_run(&root, err) || !json_string(&plan, &plan_sha256, err) || !json_string(&system, &system_id, err) ||
+        !one_text(s, prepare(s, "SELECT id FROM runs WHERE id = ?", (const char *const[]){id}, 1, err), &there, err))
+        return false;
+    free(there);
+    if (there)
+        return error_set(err, ERROR_INPUT, "%s: run %.64s is in the store %s already", file, id, s->path);
+    cJSON *header = cJSON_Duplicate(run, true);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        cJSON_DeleteItemFromObject(header, parts[i]);
+    bool ok = execute(s, "BEGIN IMMEDIATE", err);
+    if (ok) {
+        const cJSON *cell;
+        ok = store_begin(s, id, plan_sha256, system_id, header, err);
+        cJSON_ArrayForEach(cell, cJSON_GetObjectItem(run, "cells")) {
+            cJSON *whole = ok ? whole_cell(run, cell) : NULL;
+            ok = ok && add_cell(s, id, whole, err);
+            cJSON_Delete(whole);
+        }
+        ok = ok && store_finish(s, id, cJSON_GetStringValue(cJSON_GetObjectItem(run, "state")),
+                                cJSON_GetStringValue(cJSON_GetObjectItem(run, "finished")), err);
+        ok = commit(s, ok, err);
+    }
+    cJSON_Delete(header);
     return ok;
 }
 

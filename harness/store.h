@@ -29,6 +29,10 @@ bool store_add_cell(struct store *store, const char *run, const cJSON *cell, str
 /* The run document (docs/run-document.md); "latest" or the beginning of a run's id will do. NULL on failure. */
 cJSON *store_export(struct store *store, const char *run, struct error *err) MUST_CHECK;
 
+/* Adds a run document from another store, whole or not at all. What is malformed, unfinished or there already is refused; `file` names the
+ * document in messages. */
+bool store_import(struct store *store, const char *file, const cJSON *run, struct error *err) MUST_CHECK;
+
 /* [{run_id, started, finished, state, plan}], oldest first. */
 cJSON *store_list(struct store *store, struct error *err) MUST_CHECK;
 

@@ -32,4 +32,14 @@ double statistics_percentile(const double *values, size_t n, double p);
 /* Wilson's score interval, 95 % (Wilson 1927), for k of n; n = 0 gives {NaN, 0, 1}. */
 struct interval statistics_wilson(uint64_t k, uint64_t n);
 
+/* Two samples of positive values, b against a, as a ratio: the Hodges–Lehmann shift of the logarithms (Hodges and Lehmann 1963), which is
+ * the median of all n_a · n_b ratios b/a, with its distribution-free 95 % interval (Lehmann 1975: the order statistics that invert the
+ * Mann–Whitney test) and the two-sided p of that test, exact up to 50 values each without ties, else by the normal approximation with
+ * ties and continuity corrected. Samples too small for a 95 % interval (4 against 3 and fewer) have the interval 0 … infinity.
+ * Fails on an empty sample and on a value that is not a positive number. */
+struct ratio {
+    double value, low, high, p;
+};
+bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, struct ratio *out, struct error *err) MUST_CHECK;
+
 #endif

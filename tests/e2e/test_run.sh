@@ -22,6 +22,19 @@ check "the Korean page says what it is" grep -q '무작위 가중치' out/report
 check "the report can be made again, byte for byte" bash -c "$JEOUL report latest --store out/jeoul.db --out again && cmp out/report.ko.html again/report.ko.html && cmp out/report.en.html again/report.en.html"
 check "results export gives the run document" bash -c "$JEOUL results export latest --store out/jeoul.db | jq -e '.schema == \"jeoul/run/1\"'"
 
+# a run brought in from another machine
+"$JEOUL" results export latest --store out/jeoul.db >exported.json
+check "results import takes what export gave" "$JEOUL" results import exported.json --store other.db
+check "the imported run is the same document" bash -c "cmp <(jq -S . exported.json) <($JEOUL results export latest --store other.db | jq -S .)"
+refuse 2 'already' "$JEOUL" results import exported.json --store other.db
+jq 'del(.measurements[0].reason) | .measurements[0].value = null' exported.json >bad-run.json
+refuse 2 'measurements[0].reason' "$JEOUL" results import bad-run.json --store empty.db
+jq '.measurements[2].value = "fast"' exported.json >bad-run.json
+refuse 2 'measurements[2].value' "$JEOUL" results import bad-run.json --store empty.db
+jq '.schema = "jeoul/run/9"' exported.json >bad-run.json
+refuse 2 'reads jeoul/run/1' "$JEOUL" results import bad-run.json --store empty.db
+check "a refused run leaves nothing" bash -c "$JEOUL results list --store empty.db --json | jq -e 'length == 0'"
+
 # SIGKILL in the middle: what is done stays, and is not done again
 sed 's/"missing", "file": "nothing.gguf"/"u", "synth": {"shape": "tiny", "quant": "q4_0"}/; s/"missing"/"u"/' plan.json >long.json
 "$JEOUL" run long.json --out killed >/dev/null 2>&1 &

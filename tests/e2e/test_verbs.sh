@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Every verb on small models; bad input; help.
 
-for verb in run bench eval report results system inspect synth generate tokenize logits help; do
+for verb in run bench eval tasks report results system inspect synth generate tokenize logits help; do
     check "$verb --help ends with an example" bash -c "$JEOUL $verb --help | tail -2 | grep -q 'jeoul'"
     check "$verb --help fits 100 columns and a screen" bash -c "$JEOUL $verb --help | awk 'length(\$0) > 100 {exit 1} END {exit NR > 30}'"
 done
@@ -42,6 +42,10 @@ check "inspect --json" bash -c "$JEOUL inspect tiny.gguf --json | jq -e '.random
 check "system --json gives every counter a value or a reason" bash -c "$JEOUL system --json | jq -e '.counters | all(.available or (.reason | length > 0))'"
 check "tokenize --json" bash -c "printf '저울 abc' | $JEOUL tokenize -m tiny.gguf --json | jq -e '.ids | length > 2'"
 check "generate" "$JEOUL" generate -m tiny.gguf -p '저울' -n 4
+check "generate draws the same text from the same seed" bash -c "cmp <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3) <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3)"
+refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature warm
+refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature 1.2.3
+check "tasks lists every task file" bash -c "test \$($JEOUL tasks --json | jq '.tasks | length') -eq \$(ls $root/datasets/tasks/*.json | wc -l)"
 
 # eval
 check "eval on the built-in sets" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko,builtin_en --json --samples s.jsonl | jq -e '(.groups | length == 2 and all(.n >= 200)) and (.results | all(.acc.ci95_low <= .acc.value and .acc.value <= .acc.ci95_high))'"
@@ -66,3 +70,26 @@ refuse 2 'is a directory' "$JEOUL" inspect "$work"
 refuse 2 'cannot be opened' "$JEOUL" inspect nothing.gguf
 head -c 400000 "$goldens/olmoe/model.gguf" >cut.gguf
 refuse 2 'truncated or damaged' "$JEOUL" bench -m cut.gguf
+
+# A disk that is full: a limit on the size of files stands for it, and a small file system where one may be mounted. Nothing is left behind.
+refuse 1 'jeoul: ' bash -c "trap '' XFSZ; ulimit -f 64; $JEOUL synth --shape tiny -o big.gguf"
+check "a file that could not be written whole is not there" bash -c '! ls big.gguf* 2>/dev/null'
+refuse 1 'jeoul: ' bash -c "trap '' XFSZ; ulimit -f 4; $JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --samples big.jsonl"
+check "samples that could not be written whole are not there" bash -c '! ls big.jsonl* 2>/dev/null'
+cat >plan-for-places.json <<'JSON'
+{"schema": "jeoul/plan/1", "name": "places", "limits": false, "models": [{"id": "t", "synth": {"shape": "tiny", "quant": "q8_0"}}],
+ "bench": [{"models": ["t"], "prompt": 8, "generate": 1, "threads": 1}]}
+JSON
+mkdir small
+if mount -t tmpfs -o size=512k tmpfs small 2>/dev/null; then
+    refuse 1 'No space left' "$JEOUL" synth --shape tiny -o small/big.gguf
+    check "a full disk keeps no half of a file" bash -c '! ls small/* 2>/dev/null'
+    head -c 440000 /dev/zero >small/filler
+    refuse 1 'full' "$JEOUL" run plan-for-places.json --out small
+    mount -o remount,ro small
+    refuse 2 'Read-only file system' "$JEOUL" synth --shape tiny -o small/x.gguf
+    refuse 2 'Read-only file system' "$JEOUL" run plan-for-places.json --out small/out
+    umount small
+else
+    skip "a full and a read-only file system" "none can be mounted here"
+fi

@@ -135,3 +135,64 @@ Test(statistics, nothing_and_what_is_no_number_are_refused)
     cr_expect_not(statistics_summary(infinite, 3, 1, &summary, &err));
     cr_expect_eq(err.code, ERROR_INPUT);
 }
+
+/* By hand: of the 20 ways to choose 3 of 6 ranks one is this far apart, on either side. Nine ratios, the fifth is 5/2. */
+Test(statistics, a_ratio_of_three_to_three)
+{
+    struct ratio r;
+    cr_assert(statistics_ratio((double[]){3, 1, 2}, 3, (double[]){5, 6, 4}, 3, &r, NULL));
+    cr_expect_float_eq(r.p, 0.1, 1e-12);
+    cr_expect_float_eq(r.value, 2.5, 1e-12);
+    cr_expect(r.low == 0 && isinf(r.high), "three to three give no 95 %% interval");
+}
+
+/* By hand: 252 ways; U = 0, 1, 2 come 1 + 1 + 2 times (4/252 < 0.025), U = 3 thrice more (7/252 > 0.025): three pairs are outside on each
+ * side. The 25 ratios b/a of 1 … 5 and 10, 20 … 50, sorted: 2 2.5 3.33 4 5 5 6 6.67 7.5 8 10 10 10 10 … ; from above: 50 40 30 25 … */
+Test(statistics, a_ratio_of_five_to_five_with_its_interval)
+{
+    struct ratio r;
+    cr_assert(statistics_ratio((double[]){1, 2, 3, 4, 5}, 5, (double[]){10, 20, 30, 40, 50}, 5, &r, NULL));
+    cr_expect_float_eq(r.p, 2.0 / 252, 1e-12);
+    cr_expect_float_eq(r.value, 10, 1e-12);
+    cr_expect_float_eq(r.low, 10.0 / 3, 1e-12);
+    cr_expect_float_eq(r.high, 30, 1e-12);
+}
+
+Test(statistics, a_ratio_the_other_way_round_is_its_inverse)
+{
+    const double a[] = {1.1, 2.3, 0.7, 5.0, 3.2, 4.4}, b[] = {1.9, 2.8, 6.1, 0.9, 3.3};
+    struct ratio r, s;
+    cr_assert(statistics_ratio(a, 6, b, 5, &r, NULL) && statistics_ratio(b, 5, a, 6, &s, NULL));
+    cr_expect_float_eq(r.value * s.value, 1, 1e-12);
+    cr_expect_float_eq(r.low * s.high, 1, 1e-12);
+    cr_expect_float_eq(r.p, s.p, 1e-12);
+}
+
+/* Equal samples: no difference, whatever the ties. Shifted by 20 %, a large sample shows just that. */
+Test(statistics, ratios_of_ties_and_of_large_samples)
+{
+    static double a[120], b[120];
+    struct ratio r;
+    cr_assert(statistics_ratio((double[]){2, 2, 2, 2, 2}, 5, (double[]){2, 2, 2, 2, 2}, 5, &r, NULL));
+    cr_expect_float_eq(r.value, 1, 1e-12);
+    cr_expect_float_eq(r.p, 1, 1e-12);
+    for (int i = 0; i < 120; i++) {
+        a[i] = 100 + (i * 37 % 120) * 0.05;
+        b[i] = a[i] * 0.8;
+    }
+    cr_assert(statistics_ratio(a, 120, b, 120, &r, NULL));
+    cr_expect_float_eq(r.value, 0.8, 1e-3);
+    cr_expect(r.low < 0.8 && r.high > 0.8 && r.low > 0.79 && r.high < 0.81 && r.p < 1e-6);
+}
+
+Test(statistics, a_ratio_of_what_has_none_is_refused)
+{
+    struct error err = {0};
+    struct ratio r;
+    cr_expect_not(statistics_ratio((double[]){1}, 0, (double[]){1}, 1, &r, &err));
+    cr_expect_not(statistics_ratio((double[]){1, 0}, 2, (double[]){1}, 1, &r, &err));
+    cr_expect_not(statistics_ratio((double[]){1}, 1, (double[]){NAN}, 1, &r, &err));
+    cr_expect_not(statistics_ratio((double[]){1}, 1, (double[]){INFINITY}, 1, &r, &err));
+    cr_expect_not(statistics_ratio((double[]){1}, 1, (double[]){-1}, 1, &r, &err));
+    cr_expect_eq(err.code, ERROR_INPUT);
+}

@@ -1,0 +1,87 @@
+/* Any bytes as each of the JSON documents that people write: a plan, a price book, a task, the shape of a synthetic model. */
+#include "base/memory.h"
+#include "engine/synth.h"
+#include "eval/eval.h"
+#include "harness/plan.h"
+#include "reports/cost.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static char directory[64], path[96];
+
+static void remove_all(void)
+{
+    unlink(path);
+    rmdir(directory);
+}
+
+static bool put(const uint8_t *bytes, size_t n)
+{
+    if (!directory[0]) {
+        snprintf(directory, sizeof directory, "/tmp/fuzz_documents.XXXXXX");
+        if (!mkdtemp(directory))
+            abort();
+        snprintf(path, sizeof path, "%s/document.json", directory);
+        atexit(remove_all);
+    }
+    FILE *file = fopen(path, "w");
+    bool ok = file && fwrite(bytes, 1, n, file) == n;
+    return file && fclose(file) == 0 && ok;
+}
+
+static void ignore_task(void *context, const struct eval_task_info *info)
+{
+    (void)context;
+    if (!info->name || !info->group)
+        abort();
+}
+
+/* What a reader refuses it explains. */
+static void must_explain(bool ok, const struct error *err)
+{
+    if (!ok && (err->code == ERROR_NONE || !err->message[0]))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    struct error err = {0};
+    if (!n || !put(bytes + 1, n - 1))
+        return 0;
+    switch (bytes[0] & 3) {
+    case 0: {
+        struct plan plan;
+        bool ok = plan_read(path, &plan, &err);
+        must_explain(ok, &err);
+        if (ok)
+            plan_free(&plan);
+        break;
+    }
+    case 1: {
+        struct price price;
+        cJSON *book = price_book_read(path, &err);
+        must_explain(book != NULL, &err);
+        if (book)
+            must_explain(price_find(book, path, "a", &price, &err), &err);
+        cJSON_Delete(book);
+        break;
+    }
+    case 2:
+        must_explain(eval_tasks_list(&(struct eval_places){.tasks = directory}, ignore_task, NULL, &err), &err);
+        break;
+    default: {
+        struct arena arena = {0};
+        struct synth_shape shape;
+        must_explain(synth_shape_find(path, &arena, &shape, &err), &err);
+        arena_free(&arena);
+    }
+    }
+    return 0;
+}
