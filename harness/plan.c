@@ -13,12 +13,13 @@
 
 enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_CELLS = 100000 };
 
-static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "price", "cell", NULL};
+static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "price", "cell", "nightly", NULL};
 static const char *const model_keys[] = {"id", "file", "synth", NULL};
 static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
 static const char *const bench_keys[] = {"models", "prompt", "generate", "batch", "threads", "kv", "repeats", "warmup", NULL};
 static const char *const eval_keys[] = {"models", "tasks", "limit", "data", NULL};
 static const char *const price_keys[] = {"book", "system", NULL};
+static const char *const nightly_keys[] = {"minimum_effect", NULL};
 static const char *const cell_keys[] = {"seconds", "memory_bytes", NULL};
 
 static char *format_id(struct plan *plan, struct error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -235,7 +236,9 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
 static bool read_document(struct plan *plan, struct error *err)
 {
     struct json_at root = json_root(plan->path, plan->document), models = json_member(&root, "models"), price = json_member(&root, "price"),
-                   cell = json_member(&root, "cell"), limits = json_member(&root, "limits"), schema = json_member(&root, "schema");
+                   cell = json_member(&root, "cell"), nightly = json_member(&root, "nightly"),
+                   effect = json_member(&nightly, "minimum_effect"), limits = json_member(&root, "limits"),
+                   schema = json_member(&root, "schema");
     const char *version;
     int count;
     bool probe;
@@ -259,6 +262,8 @@ static bool read_document(struct plan *plan, struct error *err)
     plan->cell_seconds = 600;
     if (cell.value && !(json_only(&cell, cell_keys, err) && number_of(&cell, "seconds", 1, 86400, 600, &plan->cell_seconds, err) &&
                         number_of(&cell, "memory_bytes", 1 << 20, INT64_MAX >> 11, 0, &plan->cell_memory_bytes, err)))
+        return false;
+    if ((nightly.value && !json_only(&nightly, nightly_keys, err)) || !json_number_or(&effect, 0.001, 1, 0.05, &plan->minimum_effect, err))
         return false;
     if (probe && !add_cell(plan, format_id(plan, err, "limits"), "limits", -1, 0, cJSON_CreateObject(), err))
         return false;

@@ -33,6 +33,7 @@ struct plan {
     int n_cells;
     const char *price_book, *price_system;   // NULL: none named
     int64_t cell_seconds, cell_memory_bytes; // 0: no limit of memory
+    double minimum_effect;                   // of nightly, a fraction (0.05)
     struct arena arena;
     size_t cell_capacity;
 };

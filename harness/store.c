@@ -149,11 +149,13 @@ static bool one_text(struct store *s, sqlite3_stmt *statement, char **out, struc
     return ok;
 }
 
-bool store_unfinished(struct store *s, const char *plan_sha256, const char *system, char **out, struct error *err)
+bool store_unfinished(struct store *s, const char *plan_sha256, const char *system, const char *rerun_of, char **out, struct error *err)
 {
     return one_text(s,
-                    prepare(s, "SELECT id FROM runs WHERE plan_sha256 = ? AND system = ? AND finished IS NULL ORDER BY id DESC LIMIT 1",
-                            (const char *const[]){plan_sha256, system}, 2, err),
+                    prepare(s,
+                            "SELECT id FROM runs WHERE plan_sha256 = ? AND system = ? AND finished IS NULL"
+                            " AND json_extract(header, '$.rerun_of') IS ? ORDER BY id DESC LIMIT 1",
+                            (const char *const[]){plan_sha256, system, rerun_of}, 3, err),
                     out, err);
 }
 
@@ -428,13 +430,14 @@ cJSON *store_export(struct store *s, const char *wanted, struct error *err)
 cJSON *store_list(struct store *s, struct error *err)
 {
     cJSON *array = cJSON_CreateArray();
-    sqlite3_stmt *statement = prepare(
-        s, "SELECT id, state, finished, json_extract(header, '$.started'), json_extract(header, '$.plan.name') FROM runs ORDER BY id", NULL,
-        0, err);
-    static const char *const names[] = {"run_id", "state", "finished", "started", "plan"};
+    sqlite3_stmt *statement = prepare(s,
+                                      "SELECT id, state, finished, json_extract(header, '$.started'), json_extract(header, '$.plan.name'),"
+                                      " system, json_extract(header, '$.rerun_of') FROM runs ORDER BY id",
+                                      NULL, 0, err);
+    static const char *const names[] = {"run_id", "state", "finished", "started", "plan", "system", "rerun_of"};
     while (statement && sqlite3_step(statement) == SQLITE_ROW) {
         cJSON *run = cJSON_CreateObject();
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0; i < 7; i++) {
             const char *text = (const char *)sqlite3_column_text(statement, i);
             cJSON_AddItemToObject(run, names[i], text ? cJSON_CreateString(text) : cJSON_CreateNull());
         }

@@ -17,8 +17,10 @@ bool store_begin(struct store *store, const char *run, const char *plan_sha256, 
                  struct error *err) MUST_CHECK;
 bool store_finish(struct store *store, const char *run, const char *state, const char *finished, struct error *err) MUST_CHECK;
 
-/* The newest unfinished run of a plan on a system, to free(); *out is NULL when there is none. */
-bool store_unfinished(struct store *store, const char *plan_sha256, const char *system, char **out, struct error *err) MUST_CHECK;
+/* The newest unfinished run of a plan on a system, to free(); *out is NULL when there is none. rerun_of: only reruns of that run; NULL:
+ * only ordinary ones. */
+bool store_unfinished(struct store *store, const char *plan_sha256, const char *system, const char *rerun_of, char **out,
+                      struct error *err) MUST_CHECK;
 
 /* Whether a cell of a run is done. */
 bool store_has_cell(struct store *store, const char *run, const char *cell, bool *out, struct error *err) MUST_CHECK;
@@ -33,7 +35,7 @@ cJSON *store_export(struct store *store, const char *run, struct error *err) MUS
  * document in messages. */
 bool store_import(struct store *store, const char *file, const cJSON *run, struct error *err) MUST_CHECK;
 
-/* [{run_id, started, finished, state, plan}], oldest first. */
+/* [{run_id, started, finished, state, plan, system, rerun_of}], oldest first. */
 cJSON *store_list(struct store *store, struct error *err) MUST_CHECK;
 
 #endif

@@ -482,22 +482,33 @@ static void section_limits_and_method(struct page *p)
     text_add_string(&p->html, "</code></p>\n");
 }
 
-bool page_write(struct page *p)
+void page_open(struct page *p, const char *ko, const char *en, const char *heading_ko, const char *heading_en)
 {
     p->ok = true;
     text_format(&p->html,
                 "<!DOCTYPE html>\n<html lang=%s>\n<head>\n<meta charset=utf-8>\n<meta name=viewport "
                 "content=\"width=device-width,initial-scale=1\">\n<title>%s: ",
-                page_say(p, "ko", "en"), page_say(p, "저울 보고서", "jeoul report"));
+                page_say(p, "ko", "en"), page_say(p, ko, en));
     page_escape(&p->html, text(p->figures, "plan"));
     text_format(&p->html, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>%s</h1>\n<p class=sub>", style,
-                page_say(p, "저울 보고서: 속도, 정확도, 비용", "jeoul report: speed, accuracy, cost"));
+                page_say(p, heading_ko, heading_en));
     page_escape(&p->html, text(p->figures, "plan"));
     text_add_string(&p->html, " · ");
     put_date(p, text(p->figures, "started"));
     text_format(&p->html, " · %s <code>", page_say(p, "실행", "run"));
     page_escape(&p->html, text(p->figures, "run_id"));
     text_add_string(&p->html, "</code></p>\n");
+}
+
+bool page_finish(struct page *p)
+{
+    text_add_string(&p->html, "</body>\n</html>\n");
+    return p->ok && text_ok(&p->html, p->err);
+}
+
+bool page_write(struct page *p)
+{
+    page_open(p, "저울 보고서", "jeoul report", "저울 보고서: 속도, 정확도, 비용", "jeoul report: speed, accuracy, cost");
     section_answer(p);
     section_system(p);
     section_accuracy(p);
@@ -507,8 +518,7 @@ bool page_write(struct page *p)
     section_counters(p);
     section_checks(p);
     section_limits_and_method(p);
-    text_add_string(&p->html, "</body>\n</html>\n");
-    return p->ok && text_ok(&p->html, p->err);
+    return page_finish(p);
 }
 
 static void csv_cell(struct text *out, const char *value, char end)

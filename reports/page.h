@@ -19,6 +19,14 @@ const char *page_say(const struct page *page, const char *ko, const char *en);
 /* Appends text with &, <, >, " and ' escaped. */
 void page_escape(struct text *out, const char *text);
 
+/* The beginning of a page, with title and heading (figures: plan, started, run_id), and its end; page_finish tells whether all went well.
+ */
+void page_open(struct page *page, const char *title_ko, const char *title_en, const char *heading_ko, const char *heading_en);
+bool page_finish(struct page *page) MUST_CHECK;
+
+/* A chart as a figure with its caption. */
+void page_figure(struct page *page, const struct text *script, const char *id, const char *caption);
+
 /* Charts of the page, as figures with captions (page_charts.c). */
 void page_throughput_chart(struct page *page);
 void page_accuracy_chart(struct page *page);

@@ -23,7 +23,7 @@ static void put_interval(struct text *script, const cJSON *interval, double fact
                 factor * number(interval, "high"));
 }
 
-static void figure(struct page *p, const struct text *script, const char *id, const char *caption)
+void page_figure(struct page *p, const struct text *script, const char *id, const char *caption)
 {
     if (!p->ok)
         return;
@@ -85,7 +85,7 @@ void page_throughput_chart(struct page *p)
     throughput_panel(p, &s, "prefill", page_say(p, "프리필 처리량", "Prefill throughput"));
     throughput_panel(p, &s, "decode", page_say(p, "디코드 처리량", "Decode throughput"));
     text_add_string(&s, "unset multiplot\n");
-    figure(
+    page_figure(
         p, &s, "throughput",
         page_say(p, "구성별 처리량: 중앙값과 부트스트랩 95 % 신뢰구간", "Throughput by configuration: median and bootstrap 95 % interval"));
     text_free(&s);
@@ -135,9 +135,9 @@ void page_accuracy_chart(struct page *p)
             l ? ", " : "", languages[l], l + 1, l ? page_say(p, "영어", "English") : page_say(p, "한국어", "Korean"), languages[l],
             languages[l], l ? "notitle" : page_say(p, "title '찍을 때의 기대값'", "title 'chance'"));
     text_add_string(&s, "\n");
-    figure(p, &s, "accuracy",
-           page_say(p, "언어별 정확도와 윌슨 95 % 신뢰구간. 점선은 찍었을 때의 기대값",
-                    "Accuracy by language with Wilson's 95 % interval; dashed: chance"));
+    page_figure(p, &s, "accuracy",
+                page_say(p, "언어별 정확도와 윌슨 95 % 신뢰구간. 점선은 찍었을 때의 기대값",
+                         "Accuracy by language with Wilson's 95 % interval; dashed: chance"));
     text_free(&s);
 }
 
@@ -179,8 +179,8 @@ void page_cost_chart(struct page *p)
     }
     text_add_string(&s, "\n");
     if (drawn)
-        figure(p, &s, "cost",
-               page_say(p, "가장 빠른 구성에서의 비용. 막대 위 구간은 처리량의 95 % 구간과 가격 범위를 함께 반영",
-                        "Cost at the fastest configuration; the bars carry the throughput's 95 % interval and the price range"));
+        page_figure(p, &s, "cost",
+                    page_say(p, "가장 빠른 구성에서의 비용. 막대 위 구간은 처리량의 95 % 구간과 가격 범위를 함께 반영",
+                             "Cost at the fastest configuration; the bars carry the throughput's 95 % interval and the price range"));
     text_free(&s);
 }
