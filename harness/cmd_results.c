@@ -32,7 +32,9 @@ static void print_runs(const cJSON *runs, bool json)
 
 static int run_results(struct cli *cli, struct error *err)
 {
-    struct store *store = store_open(cli_text(cli, "store", "report/jeoul.db"), err);
+    bool import = strcmp(cli->arguments[0], "import") == 0; // the only one that makes a store
+    const char *path = cli_text(cli, "store", "report/jeoul.db");
+    struct store *store = import ? store_open(path, err) : store_open_existing(path, err);
     cJSON *value = NULL;
     if (store && strcmp(cli->arguments[0], "list") == 0) {
         if ((value = store_list(store, err)))
@@ -43,7 +45,7 @@ static int run_results(struct cli *cli, struct error *err)
         if (text)
             puts(text);
         free(text);
-    } else if (store && strcmp(cli->arguments[0], "import") == 0 && cli->n_arguments > 1) {
+    } else if (store && import && cli->n_arguments > 1) {
         enum { LARGEST = 1 << 30 };
         if ((value = json_read(cli->arguments[1], LARGEST, err)) && store_import(store, cli->arguments[1], value, err))
             printf("run %s imported\n", cJSON_GetStringValue(cJSON_GetObjectItem(value, "run_id")));
@@ -70,7 +72,7 @@ static int run_report(struct cli *cli, struct error *err)
 {
     char found[4096];
     const char *prices = cli_text(cli, "prices", NULL);
-    struct store *store = store_open(cli_text(cli, "store", "report/jeoul.db"), err);
+    struct store *store = store_open_existing(cli_text(cli, "store", "report/jeoul.db"), err);
     cJSON *run = store ? store_export(store, cli->n_arguments ? cli->arguments[0] : "latest", err) : NULL;
     if (run && (prices || places_find("reports/prices/default.json", found, sizeof found, err))) {
         struct report_options options = {.directory = cli_text(cli, "out", "report"), .prices = prices ? prices : found};

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x4A454F55 }; // "JEOU"
 
@@ -106,6 +107,15 @@ struct store *store_open(const char *path, struct error *err)
         return NULL;
     }
     return s;
+}
+
+struct store *store_open_existing(const char *path, struct error *err)
+{
+    if (access(path, F_OK) != 0) {
+        error_record(err, ERROR_INPUT, "%s: there is no store of that name; 'jeoul run' makes one", path);
+        return NULL;
+    }
+    return store_open(path, err);
 }
 
 void store_close(struct store *s)

@@ -10,6 +10,8 @@ struct store;
 
 /* Opens, makes or migrates. A foreign file, one of a newer schema and one that cannot be written are refused. */
 struct store *store_open(const char *path, struct error *err) MUST_CHECK;
+/* The same for reading what was stored: a store that isn't there is refused, not made. */
+struct store *store_open_existing(const char *path, struct error *err) MUST_CHECK;
 void store_close(struct store *store);
 
 /* A run's header is the run document without cells and measurements. */

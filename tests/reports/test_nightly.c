@@ -82,7 +82,7 @@ Test(nightly, series_are_medians_of_repeats_and_other_machines_are_not_compared)
     for (int i = 0; i < 6; i++)
         cJSON_AddItemToArray(earlier, make_run("old", "there", 1000, 0.5, false));
     for (int i = 0; i < 5; i++) {
-        char id[8];
+        char id[24];
         snprintf(id, sizeof id, "n%d", i);
         cJSON_AddItemToArray(earlier, make_run(id, "here", 100 + i * 0.1, 0.5, false));
     }
@@ -100,7 +100,7 @@ Test(nightly, series_are_medians_of_repeats_and_other_machines_are_not_compared)
     cr_expect_not(nightly_has_cell(figures, NIGHTLY_SUSPECT, "bench/m/p80/r1"));
     cJSON_Delete(figures);
     for (int i = 0; i < 3; i++) {
-        char id[8];
+        char id[24];
         snprintf(id, sizeof id, "again%d", i);
         cJSON_AddItemToArray(tonight, make_run(id, "here", 71, 0.5, false));
     }

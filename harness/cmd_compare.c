@@ -1,0 +1,150 @@
+/* jeoul compare: options side by side, from runs of one or several stores. */
+#include "harness/verbs.h"
+
+#include "harness/places.h"
+#include "harness/store.h"
+#include "reports/comparison.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItem(object, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+}
+
+static const char *text(const cJSON *object, const char *key)
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+    return value ? value : "";
+}
+
+/* "STORE:RUN", or a run of the store that --store names. */
+static bool read_run(const char *argument, const char *fallback, cJSON *runs, struct error *err)
+{
+    const char *colon = strrchr(argument, ':');
+    char *path = colon ? strndup(argument, (size_t)(colon - argument)) : strdup(fallback);
+    struct store *store = path ? store_open_existing(path, err) : NULL;
+    cJSON *run = store ? store_export(store, colon ? colon + 1 : argument, err) : NULL;
+    if (run)
+        cJSON_AddItemToArray(runs, run);
+    store_close(store);
+    free(path);
+    return run != NULL;
+}
+
+static void print_value(double value, double factor, int width)
+{
+    if (isnan(value))
+        printf(" %*s", width + 2, "–"); // three bytes, one column
+    else
+        printf(" %*s", width, number_for_people(value * factor));
+}
+
+static void print_option(const cJSON *option, char letter, bool demand)
+{
+    const cJSON *ratio = cJSON_GetObjectItem(option, "decode_ratio");
+    printf("%c %5.0f %7.0f", letter, number(option, "batch"), number(option, "threads"));
+    print_value(number(cJSON_GetObjectItem(option, "prefill"), "value"), 1, 8);
+    print_value(number(cJSON_GetObjectItem(option, "decode"), "value"), 1, 8);
+    print_value(number(ratio, "value"), 1, 6);
+    print_value(number(cJSON_GetObjectItem(option, "cost_output"), "value"), 1, 9);
+    print_value(number(cJSON_GetObjectItem(option, "cost_ko_characters"), "value"), 1, 9);
+    print_value(number(cJSON_GetObjectItem(option, "acc_ko"), "value"), 100, 5);
+    print_value(number(cJSON_GetObjectItem(option, "acc_en"), "value"), 100, 5);
+    if (demand && cJSON_IsObject(cJSON_GetObjectItem(option, "machines")))
+        printf(" %8.0f", number(cJSON_GetObjectItem(option, "machines"), "value"));
+    else if (demand)
+        print_value(NAN, 1, 8);
+    puts("");
+}
+
+static void print_range(const char *what, const cJSON *interval, const char *unit)
+{
+    if (!cJSON_IsObject(interval))
+        return;
+    printf("  %s %s", what, number_for_people(number(interval, "value")));
+    if (isnan(number(interval, "high"))) // samples too small for an interval
+        printf(" (no interval)%s", unit);
+    else
+        printf(" (%s … %s)%s", number_for_people(number(interval, "low")), number_for_people(number(interval, "high")), unit);
+}
+
+/* Models are never mixed in a table without saying so: each model, quantisation and version has its own heading. */
+static void print_tables(const cJSON *figures)
+{
+    const cJSON *option, *before = NULL, *options = cJSON_GetObjectItem(figures, "options");
+    bool demand = cJSON_IsObject(cJSON_GetObjectItem(figures, "demand"));
+    char letter = 'A';
+    cJSON_ArrayForEach(option, options) {
+        if (!before || !comparison_same_model(option, before) || strcmp(text(option, "run_id"), text(before, "run_id")) != 0) {
+            printf("%s%s, %s, jeoul %s, on %s (run %s)%s%s\n", before ? "\n" : "", text(option, "model"), text(option, "quantisation"),
+                   text(option, "jeoul"), text(option, "cpu"), text(option, "run_id"),
+                   cJSON_IsTrue(cJSON_GetObjectItem(option, "same_model")) ? "" : "; another model than A: ratios compare speed only",
+                   cJSON_IsTrue(cJSON_GetObjectItem(option, "random_weights")) ? "; random weights: accuracy is chance" : "");
+            printf("  batch threads  prefill   decode   ÷ A  won/M out won/M 한글   KO %%  EN %%%s\n", demand ? " machines" : "");
+        }
+        print_option(option, letter, demand);
+        letter = letter < 'Z' ? (char)(letter + 1) : 'Z';
+        before = option;
+    }
+    letter = 'A';
+    puts("");
+    cJSON_ArrayForEach(option, options) {
+        printf("%c", letter);
+        if (letter != 'A') {
+            print_range("decode ÷ A", cJSON_GetObjectItem(option, "decode_ratio"), ";");
+            print_range("as dear as A at", cJSON_GetObjectItem(option, "break_even_krw_per_hour"), " won/h;");
+        }
+        print_range("won/M output", cJSON_GetObjectItem(option, "cost_output"), "");
+        if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))
+            printf("  (other lengths than A's)");
+        if (!cJSON_IsNull(cJSON_GetObjectItem(option, "cost_reason")))
+            printf("  no cost: %s", text(option, "cost_reason"));
+        puts("");
+        letter = letter < 'Z' ? (char)(letter + 1) : 'Z';
+    }
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+    char found[4096];
+    const char *prices = cli_text(cli, "prices", NULL), *demand_path = cli_text(cli, "demand", NULL),
+               *store = cli_text(cli, "store", "report/jeoul.db");
+    struct demand demand;
+    cJSON *runs = cJSON_CreateArray(), *figures = NULL;
+    bool ok = (prices || places_find("reports/prices/default.json", found, sizeof found, err)) &&
+              (!demand_path || demand_read(demand_path, &demand, err));
+    for (int i = 0; ok && i < cli->n_arguments; i++)
+        ok = read_run(cli->arguments[i], store, runs, err);
+    ok = ok && (figures = comparison_figures(runs, prices ? prices : found, demand_path ? &demand : NULL, err));
+    char *json = ok && cli_flag(cli, "json") ? cJSON_Print(figures) : NULL;
+    if (json)
+        puts(json);
+    else if (ok)
+        print_tables(figures);
+    free(json);
+    cJSON_Delete(figures);
+    cJSON_Delete(runs);
+    return 0;
+}
+
+const struct cli_verb verb_compare = {
+    .name = "compare",
+    .arguments = "[STORE:]RUN…",
+    .least = 1,
+    .most = CLI_MAX_ARGUMENTS,
+    .summary = "Set the options of one or several runs side by side: speed, cost, accuracy",
+    .text = "Every configuration in which decode was measured is an option; the first, A, is what ratios and\n"
+            "break-even prices refer to. FILE of --demand: {\"schema\": \"jeoul/demand/1\",\n"
+            "\"input_tokens_per_day\": …, \"output_tokens_per_day\": …, \"utilisation\": 0.5} asks how many machines.",
+    .example = "jeoul compare here/jeoul.db:latest there/jeoul.db:20261124 --demand demand.json",
+    .run = run,
+    .options = {{"store", 0, "FILE", "the store of a RUN without one (report/jeoul.db)"},
+                {"prices", 0, "FILE", "price book (the one that comes with jeoul)"},
+                {"demand", 0, "FILE", "tokens a day that have to be served"},
+                {"json", 0, NULL, "the comparison as JSON"}},
+};
