@@ -233,3 +233,15 @@ bool json_bool_or(const struct json_at *at, bool fallback, bool *out, struct err
     *out = cJSON_IsTrue(at->value);
     return true;
 }
+
+const char *json_text(const cJSON *object, const char *key)
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+    return value ? value : "";
+}
+
+double json_real(const cJSON *object, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItem(object, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : (double)NAN;
+}

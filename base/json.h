@@ -49,6 +49,10 @@ bool json_integer(const struct json_at *at, int64_t low, int64_t high, int64_t *
 bool json_integer_or(const struct json_at *at, int64_t low, int64_t high, int64_t fallback, int64_t *out, struct error *err) MUST_CHECK;
 bool json_bool_or(const struct json_at *at, bool fallback, bool *out, struct error *err) MUST_CHECK;
 
+/* Members of our own documents, which need no check: "" and NaN where there is none of that type. */
+const char *json_text(const cJSON *object, const char *key);
+double json_real(const cJSON *object, const char *key);
+
 /* An error at a place: "file: path: message"; false. */
 #define json_error(at, err, ...) (json_record((at), (err), __VA_ARGS__), error_false())
 void json_record(const struct json_at *at, struct error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));

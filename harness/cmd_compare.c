@@ -1,6 +1,7 @@
 /* jeoul compare: options side by side, from runs of one or several stores. */
 #include "harness/verbs.h"
 
+#include "base/json.h"
 #include "harness/places.h"
 #include "harness/store.h"
 #include "reports/comparison.h"
@@ -9,18 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
-
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
 
 /* "STORE:RUN", or a run of the store that --store names. */
 static bool read_run(const char *argument, const char *fallback, cJSON *runs, struct error *err)
@@ -47,16 +36,16 @@ static void print_value(double value, double factor, int width)
 static void print_option(const cJSON *option, char letter, bool demand)
 {
     const cJSON *ratio = cJSON_GetObjectItem(option, "decode_ratio");
-    printf("%c %5.0f %7.0f", letter, number(option, "batch"), number(option, "threads"));
-    print_value(number(cJSON_GetObjectItem(option, "prefill"), "value"), 1, 8);
-    print_value(number(cJSON_GetObjectItem(option, "decode"), "value"), 1, 8);
-    print_value(number(ratio, "value"), 1, 6);
-    print_value(number(cJSON_GetObjectItem(option, "cost_output"), "value"), 1, 9);
-    print_value(number(cJSON_GetObjectItem(option, "cost_ko_characters"), "value"), 1, 9);
-    print_value(number(cJSON_GetObjectItem(option, "acc_ko"), "value"), 100, 5);
-    print_value(number(cJSON_GetObjectItem(option, "acc_en"), "value"), 100, 5);
+    printf("%c %5.0f %7.0f", letter, json_real(option, "batch"), json_real(option, "threads"));
+    print_value(json_real(cJSON_GetObjectItem(option, "prefill"), "value"), 1, 8);
+    print_value(json_real(cJSON_GetObjectItem(option, "decode"), "value"), 1, 8);
+    print_value(json_real(ratio, "value"), 1, 6);
+    print_value(json_real(cJSON_GetObjectItem(option, "cost_output"), "value"), 1, 9);
+    print_value(json_real(cJSON_GetObjectItem(option, "cost_ko_characters"), "value"), 1, 9);
+    print_value(json_real(cJSON_GetObjectItem(option, "acc_ko"), "value"), 100, 5);
+    print_value(json_real(cJSON_GetObjectItem(option, "acc_en"), "value"), 100, 5);
     if (demand && cJSON_IsObject(cJSON_GetObjectItem(option, "machines")))
-        printf(" %8.0f", number(cJSON_GetObjectItem(option, "machines"), "value"));
+        printf(" %8.0f", json_real(cJSON_GetObjectItem(option, "machines"), "value"));
     else if (demand)
         print_value(NAN, 1, 8);
     puts("");
@@ -66,11 +55,11 @@ static void print_range(const char *what, const cJSON *interval, const char *uni
 {
     if (!cJSON_IsObject(interval))
         return;
-    printf("  %s %s", what, number_for_people(number(interval, "value")));
-    if (isnan(number(interval, "high"))) // samples too small for an interval
+    printf("  %s %s", what, number_for_people(json_real(interval, "value")));
+    if (isnan(json_real(interval, "high"))) // samples too small for an interval
         printf(" (no interval)%s", unit);
     else
-        printf(" (%s … %s)%s", number_for_people(number(interval, "low")), number_for_people(number(interval, "high")), unit);
+        printf(" (%s … %s)%s", number_for_people(json_real(interval, "low")), number_for_people(json_real(interval, "high")), unit);
 }
 
 /* Models are never mixed in a table without saying so: each model, quantisation and version has its own heading. */
@@ -80,9 +69,9 @@ static void print_tables(const cJSON *figures)
     bool demand = cJSON_IsObject(cJSON_GetObjectItem(figures, "demand"));
     char letter = 'A';
     cJSON_ArrayForEach(option, options) {
-        if (!before || !comparison_same_model(option, before) || strcmp(text(option, "run_id"), text(before, "run_id")) != 0) {
-            printf("%s%s, %s, jeoul %s, on %s (run %s)%s%s\n", before ? "\n" : "", text(option, "model"), text(option, "quantisation"),
-                   text(option, "jeoul"), text(option, "cpu"), text(option, "run_id"),
+        if (!before || !comparison_same_model(option, before) || strcmp(json_text(option, "run_id"), json_text(before, "run_id")) != 0) {
+            printf("%s%s, %s, jeoul %s, on %s (run %s)%s%s\n", before ? "\n" : "", json_text(option, "model"),
+                   json_text(option, "quantisation"), json_text(option, "jeoul"), json_text(option, "cpu"), json_text(option, "run_id"),
                    cJSON_IsTrue(cJSON_GetObjectItem(option, "same_model")) ? "" : "; another model than A: ratios compare speed only",
                    cJSON_IsTrue(cJSON_GetObjectItem(option, "random_weights")) ? "; random weights: accuracy is chance" : "");
             printf("  batch threads  prefill   decode   ÷ A  won/M out won/M 한글   KO %%  EN %%%s\n", demand ? " machines" : "");
@@ -103,7 +92,7 @@ static void print_tables(const cJSON *figures)
         if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))
             printf("  (other lengths than A's)");
         if (!cJSON_IsNull(cJSON_GetObjectItem(option, "cost_reason")))
-            printf("  no cost: %s", text(option, "cost_reason"));
+            printf("  no cost: %s", json_text(option, "cost_reason"));
         puts("");
         letter = letter < 'Z' ? (char)(letter + 1) : 'Z';
     }
@@ -121,11 +110,15 @@ static int run(struct cli *cli, struct error *err)
     for (int i = 0; ok && i < cli->n_arguments; i++)
         ok = read_run(cli->arguments[i], store, runs, err);
     ok = ok && (figures = comparison_figures(runs, prices ? prices : found, demand_path ? &demand : NULL, err));
+    const char *directory = cli_text(cli, "out", NULL);
+    ok = ok && (!directory || comparison_write(figures, directory, err));
     char *json = ok && cli_flag(cli, "json") ? cJSON_Print(figures) : NULL;
     if (json)
         puts(json);
     else if (ok)
         print_tables(figures);
+    if (ok && !json && directory)
+        printf("\nPage: %s/compare.ko.html (한국어), %s/compare.en.html (English)\n", directory, directory);
     free(json);
     cJSON_Delete(figures);
     cJSON_Delete(runs);
@@ -146,5 +139,6 @@ const struct cli_verb verb_compare = {
     .options = {{"store", 0, "FILE", "the store of a RUN without one (report/jeoul.db)"},
                 {"prices", 0, "FILE", "price book (the one that comes with jeoul)"},
                 {"demand", 0, "FILE", "tokens a day that have to be served"},
+                {"out", 'o', "DIR", "write the page with its charts there, in Korean and English"},
                 {"json", 0, NULL, "the comparison as JSON"}},
 };

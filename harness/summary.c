@@ -1,6 +1,7 @@
 /* The tables at the end of a run: see summary.h. */
 #include "harness/summary.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "harness/cli.h"
 
@@ -8,48 +9,36 @@
 #include <stdio.h>
 #include <string.h>
 
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
-
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
 static void print_interval(const cJSON *interval, double factor)
 {
-    printf(" %9s %9s … %-9s", number_for_people(factor * number(interval, "value")), number_for_people(factor * number(interval, "low")),
-           number_for_people(factor * number(interval, "high")));
+    printf(" %9s %9s … %-9s", number_for_people(factor * json_real(interval, "value")),
+           number_for_people(factor * json_real(interval, "low")), number_for_people(factor * json_real(interval, "high")));
 }
 
 void summary_print(const cJSON *figures)
 {
     const cJSON *row;
-    printf("Run %s, system %s\n", text(figures, "run_id"), text(figures, "system_id"));
+    printf("Run %s, system %s\n", json_text(figures, "run_id"), json_text(figures, "system_id"));
     printf("\n%-16s %-8s %6s %5s %7s %9s  %-20s\n", "model", "phase", "tokens", "batch", "threads", "tok/s", "95 % interval");
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput")) {
-        printf("%-16.16s %-8s %6.0f %5.0f %7.0f", text(row, "model"), text(row, "phase"), number(row, "tokens"), number(row, "batch"),
-               number(row, "threads"));
+        printf("%-16.16s %-8s %6.0f %5.0f %7.0f", json_text(row, "model"), json_text(row, "phase"), json_real(row, "tokens"),
+               json_real(row, "batch"), json_real(row, "threads"));
         print_interval(cJSON_GetObjectItem(row, "tok_per_s"), 1);
         puts("");
     }
     printf("\n%-16s %-8s %6s %9s  %-20s %7s\n", "model", "language", "items", "acc %", "95 % interval", "chance");
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "accuracy")) {
-        printf("%-16.16s %-8s %6.0f", text(row, "model"), text(row, "language"), number(row, "n"));
+        printf("%-16.16s %-8s %6.0f", json_text(row, "model"), json_text(row, "language"), json_real(row, "n"));
         print_interval(cJSON_GetObjectItem(row, "acc"), 100);
-        printf(" %6.1f\n", 100 * number(row, "chance"));
+        printf(" %6.1f\n", 100 * json_real(row, "chance"));
     }
     printf("\n%-16s %-36s %9s  %s\n", "model", "cost (best configuration)", "won", "range");
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "cost")) {
-        printf("%-16.16s %-36s", text(row, "model"), text(row, "label_en"));
+        printf("%-16.16s %-36s", json_text(row, "model"), json_text(row, "label_en"));
         if (cJSON_IsObject(cJSON_GetObjectItem(row, "krw")))
             print_interval(cJSON_GetObjectItem(row, "krw"), 1);
         else
-            printf(" – %s", text(row, "reason"));
+            printf(" – %s", json_text(row, "reason"));
         puts("");
     }
     const cJSON *random = cJSON_GetObjectItem(figures, "random_weights");

@@ -12,18 +12,6 @@
 
 enum { MAX_SAMPLES = 1000, MAX_DEMAND_BYTES = 1 << 20 };
 
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
-
 bool demand_read(const char *path, struct demand *out, struct error *err)
 {
     static const char *const keys[] = {"schema", "input_tokens_per_day", "output_tokens_per_day", "utilisation", NULL};
@@ -61,9 +49,9 @@ static const cJSON *prefill_of(const cJSON *figures, const cJSON *decode)
 {
     const cJSON *row;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput")) {
-        if (strcmp(text(row, "phase"), "prefill") == 0 && strcmp(text(row, "model"), text(decode, "model")) == 0 &&
-            strcmp(text(row, "kv"), text(decode, "kv")) == 0 && number(row, "batch") == number(decode, "batch") &&
-            number(row, "threads") == number(decode, "threads"))
+        if (strcmp(json_text(row, "phase"), "prefill") == 0 && strcmp(json_text(row, "model"), json_text(decode, "model")) == 0 &&
+            strcmp(json_text(row, "kv"), json_text(decode, "kv")) == 0 && json_real(row, "batch") == json_real(decode, "batch") &&
+            json_real(row, "threads") == json_real(decode, "threads"))
             return row;
     }
     return NULL;
@@ -73,7 +61,7 @@ static const cJSON *find(const cJSON *array, const char *key, const char *value)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, array)
-        if (strcmp(text(item, key), value) == 0)
+        if (strcmp(json_text(item, key), value) == 0)
             return item;
     return NULL;
 }
@@ -82,7 +70,7 @@ static const cJSON *accuracy_of(const cJSON *figures, const char *model, const c
 {
     const cJSON *row;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "accuracy"))
-        if (strcmp(text(row, "model"), model) == 0 && strcmp(text(row, "language"), language) == 0)
+        if (strcmp(json_text(row, "model"), model) == 0 && strcmp(json_text(row, "language"), language) == 0)
             return row;
     return NULL;
 }
@@ -94,13 +82,13 @@ static double peak_memory(const cJSON *run, const cJSON *decode)
     const cJSON *cell, *m;
     cJSON_ArrayForEach(cell, cJSON_GetObjectItem(run, "cells")) {
         const cJSON *config = cJSON_GetObjectItem(cell, "config");
-        if (strcmp(text(cell, "state"), "ok") != 0 || strcmp(text(cell, "kind"), "bench") != 0 ||
-            strcmp(text(cell, "model"), text(decode, "model")) != 0 || number(config, "batch") != number(decode, "batch") ||
-            number(config, "threads") != number(decode, "threads") || strcmp(text(config, "kv"), text(decode, "kv")) != 0)
+        if (strcmp(json_text(cell, "state"), "ok") != 0 || strcmp(json_text(cell, "kind"), "bench") != 0 ||
+            strcmp(json_text(cell, "model"), json_text(decode, "model")) != 0 || json_real(config, "batch") != json_real(decode, "batch") ||
+            json_real(config, "threads") != json_real(decode, "threads") || strcmp(json_text(config, "kv"), json_text(decode, "kv")) != 0)
             continue;
         cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "measurements"))
-            if (strcmp(text(m, "cell"), text(cell, "id")) == 0 && strcmp(text(m, "metric"), "peak_rss") == 0)
-                most = fmax(isnan(most) ? 0 : most, number(m, "value"));
+            if (strcmp(json_text(m, "cell"), json_text(cell, "id")) == 0 && strcmp(json_text(m, "metric"), "peak_rss") == 0)
+                most = fmax(isnan(most) ? 0 : most, json_real(m, "value"));
     }
     return most;
 }
@@ -119,26 +107,26 @@ static void add_cost(cJSON *option, const char *key, const cJSON *price, const c
         return;
     }
     cJSON_AddItemToObject(option, key,
-                          interval_json(number(price, "value") / number(speed, "value") * scale,
-                                        number(price, "low") / number(speed, "high") * scale,
-                                        number(price, "high") / number(speed, "low") * scale));
+                          interval_json(json_real(price, "value") / json_real(speed, "value") * scale,
+                                        json_real(price, "low") / json_real(speed, "high") * scale,
+                                        json_real(price, "high") / json_real(speed, "low") * scale));
 }
 
 static cJSON *make_option(const cJSON *run, const cJSON *figures, const cJSON *decode)
 {
-    const char *model = text(decode, "model");
+    const char *model = json_text(decode, "model");
     const cJSON *prefill = prefill_of(figures, decode), *about = find(cJSON_GetObjectItem(figures, "models"), "id", model),
                 *price = cJSON_GetObjectItem(cJSON_GetObjectItem(figures, "price"), "krw_per_hour"),
                 *speed = cJSON_GetObjectItem(decode, "tok_per_s"), *ko = accuracy_of(figures, model, "ko"),
                 *en = accuracy_of(figures, model, "en");
     cJSON *option = cJSON_CreateObject();
-    cJSON_AddStringToObject(option, "run_id", text(figures, "run_id"));
-    cJSON_AddStringToObject(option, "system_id", text(figures, "system_id"));
-    cJSON_AddStringToObject(option, "cpu", text(cJSON_GetObjectItem(cJSON_GetObjectItem(figures, "system"), "cpu"), "model"));
-    cJSON_AddStringToObject(option, "jeoul", text(cJSON_GetObjectItem(figures, "jeoul"), "version"));
-    cJSON_AddStringToObject(option, "model", text(about, "name"));
+    cJSON_AddStringToObject(option, "run_id", json_text(figures, "run_id"));
+    cJSON_AddStringToObject(option, "system_id", json_text(figures, "system_id"));
+    cJSON_AddStringToObject(option, "cpu", json_text(cJSON_GetObjectItem(cJSON_GetObjectItem(figures, "system"), "cpu"), "model"));
+    cJSON_AddStringToObject(option, "jeoul", json_text(cJSON_GetObjectItem(figures, "jeoul"), "version"));
+    cJSON_AddStringToObject(option, "model", json_text(about, "name"));
     add_copy(option, "file_bytes", cJSON_GetObjectItem(about, "file_bytes"));
-    cJSON_AddStringToObject(option, "quantisation", text(about, "quantisation"));
+    cJSON_AddStringToObject(option, "quantisation", json_text(about, "quantisation"));
     cJSON_AddBoolToObject(option, "random_weights", cJSON_IsTrue(cJSON_GetObjectItem(about, "random_weights")));
     for (const char *const *key = (const char *const[]){"batch", "threads", "kv", NULL}; *key; key++)
         add_copy(option, *key, cJSON_GetObjectItem(decode, *key));
@@ -156,7 +144,7 @@ static cJSON *make_option(const cJSON *run, const cJSON *figures, const cJSON *d
     add_copy(option, "price", cJSON_GetObjectItem(figures, "price"));
     add_cost(option, "cost_input", price, cJSON_GetObjectItem(prefill, "tok_per_s"), 1);
     add_cost(option, "cost_output", price, speed, 1);
-    add_cost(option, "cost_ko_characters", price, speed, number(ko, "fertility") / 1000);
+    add_cost(option, "cost_ko_characters", price, speed, json_real(ko, "fertility") / 1000);
     cJSON_AddItemToObject(option, "cost_reason",
                           cJSON_IsObject(price) ? cJSON_CreateNull() : cJSON_CreateString("the plan names no price of this system"));
     add_copy(option, "prefill_samples", cJSON_GetObjectItem(prefill, "samples"));
@@ -201,8 +189,8 @@ static void add_machines(cJSON *option, const struct demand *demand)
     static const char *const ends[3] = {"value", "high", "low"}; // fast machines are few
     double machines[3];
     for (int i = 0; i < 3; i++) {
-        double input = demand->input_tokens_per_day > 0 ? demand->input_tokens_per_day / number(prefill, ends[i]) : 0;
-        double output = demand->output_tokens_per_day > 0 ? demand->output_tokens_per_day / number(decode, ends[i]) : 0;
+        double input = demand->input_tokens_per_day > 0 ? demand->input_tokens_per_day / json_real(prefill, ends[i]) : 0;
+        double output = demand->output_tokens_per_day > 0 ? demand->output_tokens_per_day / json_real(decode, ends[i]) : 0;
         machines[i] = ceil((input + output) / (86400 * demand->utilisation));
     }
     cJSON_AddItemToObject(option, "machines",
@@ -211,12 +199,12 @@ static void add_machines(cJSON *option, const struct demand *demand)
 
 static bool same(const cJSON *a, const cJSON *b, const char *key)
 {
-    return strcmp(text(a, key), text(b, key)) == 0;
+    return strcmp(json_text(a, key), json_text(b, key)) == 0;
 }
 
 bool comparison_same_model(const cJSON *a, const cJSON *b)
 {
-    return same(a, b, "model") && same(a, b, "quantisation") && number(a, "file_bytes") == number(b, "file_bytes");
+    return same(a, b, "model") && same(a, b, "quantisation") && json_real(a, "file_bytes") == json_real(b, "file_bytes");
 }
 
 static bool relate(cJSON *option, const cJSON *reference, const struct demand *demand, struct error *err)
@@ -225,13 +213,13 @@ static bool relate(cJSON *option, const cJSON *reference, const struct demand *d
     cJSON_AddBoolToObject(option, "same_model", comparison_same_model(option, reference));
     cJSON_AddBoolToObject(option, "same_version", same(option, reference, "jeoul"));
     cJSON_AddBoolToObject(option, "same_work",
-                          number(option, "prompt_tokens") == number(reference, "prompt_tokens") &&
-                              number(option, "generated_tokens") == number(reference, "generated_tokens"));
+                          json_real(option, "prompt_tokens") == json_real(reference, "prompt_tokens") &&
+                              json_real(option, "generated_tokens") == json_real(reference, "generated_tokens"));
     if (!add_ratio(option, reference, "prefill_ratio", "prefill_samples", &prefill, err) ||
         !add_ratio(option, reference, "decode_ratio", "decode_samples", &decode, err))
         return false;
     /* the price of this option at which its output tokens cost what the reference's do: linear in the price */
-    double price = number(cJSON_GetObjectItem(reference, "krw_per_hour"), "value");
+    double price = json_real(cJSON_GetObjectItem(reference, "krw_per_hour"), "value");
     cJSON_AddItemToObject(option, "break_even_krw_per_hour",
                           isnan(price) || isnan(decode.value)
                               ? cJSON_CreateNull()
@@ -253,13 +241,17 @@ cJSON *comparison_figures(const cJSON *runs, const char *prices, const struct de
         cJSON_AddNumberToObject(wanted, "utilisation", demand->utilisation);
     } else
         cJSON_AddNullToObject(root, "demand");
+    const cJSON *first = cJSON_GetArrayItem(runs, 0); // what the page is headed with
+    cJSON_AddStringToObject(root, "plan", json_text(cJSON_GetObjectItem(first, "plan"), "name"));
+    cJSON_AddStringToObject(root, "started", json_text(first, "started"));
+    cJSON_AddStringToObject(root, "run_id", json_text(first, "run_id"));
     options = cJSON_AddArrayToObject(root, "options");
     bool ok = true;
     cJSON_ArrayForEach(run, runs) {
         cJSON *figures = ok ? report_figures(run, prices, err) : NULL;
         ok = figures != NULL;
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput"))
-            if (strcmp(text(row, "phase"), "decode") == 0)
+            if (strcmp(json_text(row, "phase"), "decode") == 0)
                 cJSON_AddItemToArray(options, make_option(run, figures, row));
         cJSON_Delete(figures);
     }

@@ -20,6 +20,9 @@ bool demand_read(const char *path, struct demand *out, struct error *err) MUST_C
  * with a reason beside them. Fails where nothing can be compared. */
 cJSON *comparison_figures(const cJSON *runs, const char *prices, const struct demand *demand, struct error *err) MUST_CHECK;
 
+/* Writes compare.json, compare.ko.html and compare.en.html into the directory, which is made when missing. */
+bool comparison_write(const cJSON *figures, const char *directory, struct error *err) MUST_CHECK;
+
 /* Whether two options are of the same weights: the same name, quantisation and size of the file. */
 bool comparison_same_model(const cJSON *a, const cJSON *b);
 

@@ -2,6 +2,7 @@
  * figure is made from them. */
 #include "reports/reports.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "reports/cost.h"
 #include "reports/statistics.h"
@@ -12,18 +13,6 @@
 #include <string.h>
 
 enum { MAX_SAMPLES = 4096 };
-
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
 
 static cJSON *interval_json(struct interval i)
 {
@@ -44,7 +33,7 @@ static const cJSON *find_cell(const struct deriving *d, const char *id)
 {
     const cJSON *cell;
     cJSON_ArrayForEach(cell, cJSON_GetObjectItem(d->run, "cells"))
-        if (strcmp(text(cell, "id"), id) == 0)
+        if (strcmp(json_text(cell, "id"), id) == 0)
             return cell;
     return NULL;
 }
@@ -53,7 +42,7 @@ static const cJSON *find_task(const struct deriving *d, const char *name)
 {
     const cJSON *task;
     cJSON_ArrayForEach(task, cJSON_GetObjectItem(d->run, "tasks"))
-        if (strcmp(text(task, "name"), name) == 0)
+        if (strcmp(json_text(task, "name"), name) == 0)
             return task;
     return NULL;
 }
@@ -64,8 +53,8 @@ static double limit_of(const struct deriving *d, const char *metric)
     double best = NAN;
     const cJSON *m;
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements"))
-        if (strcmp(text(m, "metric"), metric) == 0 && !(number(m, "value") <= best))
-            best = fmax(number(m, "value"), isnan(best) ? 0 : best);
+        if (strcmp(json_text(m, "metric"), metric) == 0 && !(json_real(m, "value") <= best))
+            best = fmax(json_real(m, "value"), isnan(best) ? 0 : best);
     return best;
 }
 
@@ -75,20 +64,21 @@ static cJSON *throughput_row(const struct deriving *d, const cJSON *cell, const 
     const cJSON *config = cJSON_GetObjectItem(cell, "config");
     cJSON *rows = cJSON_GetObjectItem(d->figures, "throughput"), *row;
     bool prefill = strcmp(phase, "prefill") == 0;
-    double tokens = number(config, prefill ? "prompt" : "generate"), batch = number(config, "batch"), threads = number(config, "threads");
+    double tokens = json_real(config, prefill ? "prompt" : "generate"), batch = json_real(config, "batch"),
+           threads = json_real(config, "threads");
     cJSON_ArrayForEach(row, rows) {
-        if (strcmp(text(row, "model"), text(cell, "model")) == 0 && strcmp(text(row, "phase"), phase) == 0 &&
-            number(row, "tokens") == tokens && number(row, "batch") == batch && number(row, "threads") == threads &&
-            strcmp(text(row, "kv"), text(config, "kv")) == 0)
+        if (strcmp(json_text(row, "model"), json_text(cell, "model")) == 0 && strcmp(json_text(row, "phase"), phase) == 0 &&
+            json_real(row, "tokens") == tokens && json_real(row, "batch") == batch && json_real(row, "threads") == threads &&
+            strcmp(json_text(row, "kv"), json_text(config, "kv")) == 0)
             return row;
     }
     row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "model", text(cell, "model"));
+    cJSON_AddStringToObject(row, "model", json_text(cell, "model"));
     cJSON_AddStringToObject(row, "phase", phase);
     cJSON_AddNumberToObject(row, "tokens", tokens);
     cJSON_AddNumberToObject(row, "batch", batch);
     cJSON_AddNumberToObject(row, "threads", threads);
-    cJSON_AddStringToObject(row, "kv", text(config, "kv"));
+    cJSON_AddStringToObject(row, "kv", json_text(config, "kv"));
     cJSON_AddArrayToObject(row, "samples");
     cJSON_AddArrayToObject(row, "rates"); // of the limit's unit
     cJSON_AddItemToArray(rows, row);
@@ -112,13 +102,13 @@ static bool derive_throughput(struct deriving *d)
     double *samples = memory_array(MAX_SAMPLES, sizeof *samples, "samples", d->err);
     bool ok = samples != NULL;
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
-        const char *metric = text(m, "metric"), *phase = text(cJSON_GetObjectItem(m, "labels"), "phase");
-        const cJSON *cell = find_cell(d, text(m, "cell"));
+        const char *metric = json_text(m, "metric"), *phase = json_text(cJSON_GetObjectItem(m, "labels"), "phase");
+        const cJSON *cell = find_cell(d, json_text(m, "cell"));
         bool speed = strstr(metric, "_throughput") && strcmp(metric, "eval_throughput") != 0;
         bool rate = strcmp(metric, strcmp(phase, "prefill") == 0 ? "operation_rate" : "model_bandwidth") == 0;
         if (cell && (speed || rate) && cJSON_IsNumber(cJSON_GetObjectItem(m, "value")))
             cJSON_AddItemToArray(cJSON_GetObjectItem(throughput_row(d, cell, phase), speed ? "samples" : "rates"),
-                                 cJSON_CreateNumber(number(m, "value")));
+                                 cJSON_CreateNumber(json_real(m, "value")));
     }
     cJSON_ArrayForEach(row, rows) {
         struct summary s;
@@ -130,7 +120,7 @@ static bool derive_throughput(struct deriving *d)
         cJSON_AddItemToObject(interval, "cv", n > 1 ? cJSON_CreateNumber(s.cv) : cJSON_CreateNull());
         cJSON_AddNumberToObject(interval, "n", (double)n);
         cJSON_AddItemToObject(row, "tok_per_s", interval);
-        bool prefill = strcmp(text(row, "phase"), "prefill") == 0;
+        bool prefill = strcmp(json_text(row, "phase"), "prefill") == 0;
         double limit = limit_of(d, prefill ? "int8_peak" : "read_bandwidth");
         n = samples_of(cJSON_GetObjectItem(row, "rates"), samples);
         cJSON_AddStringToObject(row, "limit", prefill ? "int8_peak" : "read_bandwidth");
@@ -146,7 +136,7 @@ static cJSON *accuracy_row(const struct deriving *d, const char *model, const ch
 {
     cJSON *rows = cJSON_GetObjectItem(d->figures, "accuracy"), *row;
     cJSON_ArrayForEach(row, rows)
-        if (strcmp(text(row, "model"), model) == 0 && strcmp(text(row, "language"), language) == 0)
+        if (strcmp(json_text(row, "model"), model) == 0 && strcmp(json_text(row, "language"), language) == 0)
             return row;
     row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "model", model);
@@ -171,38 +161,38 @@ static void derive_accuracy(struct deriving *d)
     const cJSON *m;
     cJSON *row, *rows = cJSON_AddArrayToObject(d->figures, "accuracy");
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
-        const cJSON *labels = cJSON_GetObjectItem(m, "labels"), *task = find_task(d, text(labels, "task")),
-                    *cell = find_cell(d, text(m, "cell"));
+        const cJSON *labels = cJSON_GetObjectItem(m, "labels"), *task = find_task(d, json_text(labels, "task")),
+                    *cell = find_cell(d, json_text(m, "cell"));
         if (!task || !cell)
             continue;
-        row = accuracy_row(d, text(cell, "model"), text(task, "language"));
-        if (strcmp(text(m, "metric"), "fertility") == 0) {
-            increase(row, "tokens", number(labels, "tokens"));
-            increase(row, "characters", number(labels, "characters"));
+        row = accuracy_row(d, json_text(cell, "model"), json_text(task, "language"));
+        if (strcmp(json_text(m, "metric"), "fertility") == 0) {
+            increase(row, "tokens", json_real(labels, "tokens"));
+            increase(row, "characters", json_real(labels, "characters"));
         }
-        if (strcmp(text(m, "metric"), "acc") != 0)
+        if (strcmp(json_text(m, "metric"), "acc") != 0)
             continue;
-        double n = number(labels, "n"), correct = number(labels, "correct");
+        double n = json_real(labels, "n"), correct = json_real(labels, "correct");
         increase(row, "n", n);
         increase(row, "correct", correct);
-        increase(row, "chance_sum", n * number(task, "chance"));
+        increase(row, "chance_sum", n * json_real(task, "chance"));
         increase(row, "macro_sum", correct / n);
         cJSON *one = cJSON_CreateObject();
-        cJSON_AddStringToObject(one, "task", text(task, "name"));
-        cJSON_AddStringToObject(one, "summary_ko", text(task, "summary_ko"));
-        cJSON_AddStringToObject(one, "summary_en", text(task, "summary_en"));
+        cJSON_AddStringToObject(one, "task", json_text(task, "name"));
+        cJSON_AddStringToObject(one, "summary_ko", json_text(task, "summary_ko"));
+        cJSON_AddStringToObject(one, "summary_en", json_text(task, "summary_en"));
         cJSON_AddNumberToObject(one, "n", n);
         cJSON_AddItemToObject(one, "acc", interval_json(statistics_wilson((uint64_t)correct, (uint64_t)n)));
-        cJSON_AddNumberToObject(one, "chance", number(task, "chance"));
+        cJSON_AddNumberToObject(one, "chance", json_real(task, "chance"));
         cJSON_AddItemToArray(cJSON_GetObjectItem(row, "tasks"), one);
     }
     cJSON_ArrayForEach(row, rows) {
-        double n = number(row, "n"), characters = number(row, "characters");
-        cJSON_AddItemToObject(row, "acc", interval_json(statistics_wilson((uint64_t)number(row, "correct"), (uint64_t)n)));
-        cJSON_AddNumberToObject(row, "acc_macro", number(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")));
-        cJSON_AddNumberToObject(row, "chance", number(row, "chance_sum") / n);
+        double n = json_real(row, "n"), characters = json_real(row, "characters");
+        cJSON_AddItemToObject(row, "acc", interval_json(statistics_wilson((uint64_t)json_real(row, "correct"), (uint64_t)n)));
+        cJSON_AddNumberToObject(row, "acc_macro", json_real(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")));
+        cJSON_AddNumberToObject(row, "chance", json_real(row, "chance_sum") / n);
         cJSON_AddItemToObject(row, "fertility",
-                              characters > 0 ? cJSON_CreateNumber(1000 * number(row, "tokens") / characters) : cJSON_CreateNull());
+                              characters > 0 ? cJSON_CreateNumber(1000 * json_real(row, "tokens") / characters) : cJSON_CreateNull());
         cJSON_DeleteItemFromObject(row, "chance_sum");
         cJSON_DeleteItemFromObject(row, "macro_sum");
     }
@@ -210,7 +200,7 @@ static void derive_accuracy(struct deriving *d)
 
 static struct interval read_interval(const cJSON *object)
 {
-    return (struct interval){number(object, "value"), number(object, "low"), number(object, "high")};
+    return (struct interval){json_real(object, "value"), json_real(object, "low"), json_real(object, "high")};
 }
 
 /* The fastest configuration of a phase; NULL when there is none. */
@@ -218,8 +208,9 @@ static const cJSON *fastest(const struct deriving *d, const char *model, const c
 {
     const cJSON *row, *best = NULL;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "throughput")) {
-        if (strcmp(text(row, "model"), model) == 0 && strcmp(text(row, "phase"), phase) == 0 &&
-            (!best || number(cJSON_GetObjectItem(row, "tok_per_s"), "value") > number(cJSON_GetObjectItem(best, "tok_per_s"), "value")))
+        if (strcmp(json_text(row, "model"), model) == 0 && strcmp(json_text(row, "phase"), phase) == 0 &&
+            (!best ||
+             json_real(cJSON_GetObjectItem(row, "tok_per_s"), "value") > json_real(cJSON_GetObjectItem(best, "tok_per_s"), "value")))
             best = row;
     }
     return best;
@@ -239,8 +230,8 @@ static void add_cost(struct deriving *d, const char *model, const char *kind, co
         struct interval c = cost_per_million_tokens(price->krw_per_hour, read_interval(cJSON_GetObjectItem(row, "tok_per_s")));
         cJSON_AddItemToObject(cost, "krw", interval_json((struct interval){c.value * factor, c.low * factor, c.high * factor}));
         cJSON_AddNullToObject(cost, "reason");
-        cJSON_AddNumberToObject(cost, "batch", number(row, "batch"));
-        cJSON_AddNumberToObject(cost, "threads", number(row, "threads"));
+        cJSON_AddNumberToObject(cost, "batch", json_real(row, "batch"));
+        cJSON_AddNumberToObject(cost, "threads", json_real(row, "threads"));
     } else {
         cJSON_AddNullToObject(cost, "krw");
         cJSON_AddStringToObject(cost, "reason", reason);
@@ -251,7 +242,7 @@ static void add_cost(struct deriving *d, const char *model, const char *kind, co
 static bool derive_cost(struct deriving *d, const char *prices)
 {
     const cJSON *model, *named = cJSON_GetObjectItem(d->run, "price");
-    const char *system = text(named, "system"), *reason = system[0] ? NULL : "the plan names no price of this system";
+    const char *system = json_text(named, "system"), *reason = system[0] ? NULL : "the plan names no price of this system";
     struct price price = {0};
     cJSON *book = price_book_read(prices, d->err);
     cJSON_AddArrayToObject(d->figures, "cost");
@@ -273,12 +264,12 @@ static bool derive_cost(struct deriving *d, const char *prices)
     } else
         cJSON_AddNullToObject(d->figures, "price");
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(d->run, "models")) {
-        const char *id = text(model, "id");
+        const char *id = json_text(model, "id");
         const cJSON *input = fastest(d, id, "prefill"), *output = fastest(d, id, "decode"), *row;
         double fertility = NAN;
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "accuracy"))
-            if (strcmp(text(row, "model"), id) == 0 && strcmp(text(row, "language"), "ko") == 0)
-                fertility = number(row, "fertility");
+            if (strcmp(json_text(row, "model"), id) == 0 && strcmp(json_text(row, "language"), "ko") == 0)
+                fertility = json_real(row, "fertility");
         add_cost(d, id, "input", "입력 100만 토큰", "million input tokens", input, &price, 1, reason);
         add_cost(d, id, "output", "출력 100만 토큰", "million output tokens", output, &price, 1, reason);
         add_cost(d, id, "ko_characters", "출력 한국어 100만 글자", "million Korean characters of output", output, &price, fertility / 1000,
@@ -297,20 +288,20 @@ static void derive_lists(struct deriving *d)
           *limits = cJSON_AddArrayToObject(d->figures, "limits"), *counters = cJSON_AddArrayToObject(d->figures, "counters");
     const char *first_bench = NULL;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "cells")) {
-        if (strcmp(text(item, "state"), "ok") != 0)
+        if (strcmp(json_text(item, "state"), "ok") != 0)
             cJSON_AddItemToArray(failed, cJSON_Duplicate(item, true));
-        else if (strcmp(text(item, "kind"), "bench") == 0)
-            first_bench = text(item, "id"); // the last one: warmed up
+        else if (strcmp(json_text(item, "kind"), "bench") == 0)
+            first_bench = json_text(item, "id"); // the last one: warmed up
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "models"))
         if (cJSON_IsTrue(cJSON_GetObjectItem(item, "random_weights")))
-            cJSON_AddItemToArray(random, cJSON_CreateString(text(item, "id")));
+            cJSON_AddItemToArray(random, cJSON_CreateString(json_text(item, "id")));
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "measurements")) {
-        const char *metric = text(item, "metric");
+        const char *metric = json_text(item, "metric");
         bool counted = strncmp(metric, "counter:", 8) == 0 || strcmp(metric, "energy") == 0;
-        if (strcmp(text(item, "cell"), "limits") == 0)
+        if (strcmp(json_text(item, "cell"), "limits") == 0)
             cJSON_AddItemToArray(limits, cJSON_Duplicate(item, true));
-        else if (first_bench && counted && strcmp(text(item, "cell"), first_bench) == 0)
+        else if (first_bench && counted && strcmp(json_text(item, "cell"), first_bench) == 0)
             cJSON_AddItemToArray(counters, cJSON_Duplicate(item, true));
     }
 }
@@ -318,18 +309,18 @@ static void derive_lists(struct deriving *d)
 cJSON *report_figures(const cJSON *run, const char *prices, struct error *err)
 {
     struct deriving d = {.run = run, .figures = cJSON_CreateObject(), .err = err};
-    if (strcmp(text(run, "schema"), "jeoul/run/1") != 0) {
+    if (strcmp(json_text(run, "schema"), "jeoul/run/1") != 0) {
         error_record(err, ERROR_INPUT, "not a run document of schema jeoul/run/1");
         cJSON_Delete(d.figures);
         return NULL;
     }
     for (const char *const *key = (const char *const[]){"run_id", "started", "finished", "state", NULL}; *key; key++)
-        cJSON_AddStringToObject(d.figures, *key, text(run, *key));
-    cJSON_AddStringToObject(d.figures, "system_id", text(cJSON_GetObjectItem(run, "system"), "id"));
+        cJSON_AddStringToObject(d.figures, *key, json_text(run, *key));
+    cJSON_AddStringToObject(d.figures, "system_id", json_text(cJSON_GetObjectItem(run, "system"), "id"));
     for (const char *const *key = (const char *const[]){"system", "jeoul", "models", NULL}; *key; key++)
         cJSON_AddItemToObject(d.figures, *key, cJSON_Duplicate(cJSON_GetObjectItem(run, *key), true));
-    cJSON_AddStringToObject(d.figures, "plan", text(cJSON_GetObjectItem(run, "plan"), "name"));
-    cJSON_AddStringToObject(d.figures, "plan_sha256", text(cJSON_GetObjectItem(run, "plan"), "sha256"));
+    cJSON_AddStringToObject(d.figures, "plan", json_text(cJSON_GetObjectItem(run, "plan"), "name"));
+    cJSON_AddStringToObject(d.figures, "plan_sha256", json_text(cJSON_GetObjectItem(run, "plan"), "sha256"));
     derive_lists(&d);
     bool ok = derive_throughput(&d);
     derive_accuracy(&d);

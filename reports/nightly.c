@@ -1,6 +1,7 @@
 /* Deciding about a night: see nightly.h. */
 #include "reports/nightly.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -51,12 +52,6 @@ bool nightly_judge(const double *history, size_t n_history, const double *tonigh
 
 enum { MAX_REPEATS = 1000, MAX_RUNS = 4096 };
 
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
 /* Bytes of a cell's id without its repeat: "bench/m/p8-n1-b1-t1-kv_f16" of "…/r3". */
 static size_t series_length(const char *cell)
 {
@@ -74,8 +69,8 @@ static bool failed_cell(const cJSON *run, const char *id)
 {
     const cJSON *cell;
     cJSON_ArrayForEach(cell, cJSON_GetObjectItem(run, "cells"))
-        if (strcmp(text(cell, "id"), id) == 0)
-            return strcmp(text(cell, "state"), "ok") != 0;
+        if (strcmp(json_text(cell, "id"), id) == 0)
+            return strcmp(json_text(cell, "state"), "ok") != 0;
     return true;
 }
 
@@ -85,8 +80,8 @@ static cJSON *series_row(cJSON *series, const char *cell, const char *metric, co
     size_t n = series_length(cell);
     cJSON *row;
     cJSON_ArrayForEach(row, series) {
-        const char *key = text(row, "cell");
-        if (strlen(key) == n && memcmp(key, cell, n) == 0 && strcmp(text(row, "metric"), metric) == 0)
+        const char *key = json_text(row, "cell");
+        if (strlen(key) == n && memcmp(key, cell, n) == 0 && strcmp(json_text(row, "metric"), metric) == 0)
             return row;
     }
     char *key = strndup(cell, n);
@@ -109,28 +104,28 @@ static bool add_run(cJSON *series, const cJSON *run, bool tonight, struct error 
     if (!values)
         return false;
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "measurements")) {
-        const char *cell = text(m, "cell"), *metric = text(m, "metric");
+        const char *cell = json_text(m, "cell"), *metric = json_text(m, "metric");
         if (!ok || !is_series_metric(metric) || !cJSON_IsNumber(cJSON_GetObjectItem(m, "value")) || failed_cell(run, cell))
             continue;
-        cJSON *row = series_row(series, cell, metric, text(m, "unit")), *points = cJSON_GetObjectItem(row, "points");
+        cJSON *row = series_row(series, cell, metric, json_text(m, "unit")), *points = cJSON_GetObjectItem(row, "points");
         const cJSON *last = cJSON_GetArrayItem(points, cJSON_GetArraySize(points) - 1);
-        if (last && strcmp(text(last, "run_id"), text(run, "run_id")) == 0)
+        if (last && strcmp(json_text(last, "run_id"), json_text(run, "run_id")) == 0)
             continue; // its first repeat has brought the others
         size_t n = 0, length = series_length(cell);
         cJSON_ArrayForEach(other, cJSON_GetObjectItem(run, "measurements")) {
-            const char *id = text(other, "cell");
+            const char *id = json_text(other, "cell");
             const cJSON *value = cJSON_GetObjectItem(other, "value");
-            if (n < MAX_REPEATS && cJSON_IsNumber(value) && strcmp(text(other, "metric"), metric) == 0 && series_length(id) == length &&
-                memcmp(id, cell, length) == 0 && !failed_cell(run, id))
+            if (n < MAX_REPEATS && cJSON_IsNumber(value) && strcmp(json_text(other, "metric"), metric) == 0 &&
+                series_length(id) == length && memcmp(id, cell, length) == 0 && !failed_cell(run, id))
                 values[n++] = value->valuedouble;
         }
         struct summary s;
         if (!(ok = statistics_summary(values, n, 1, &s, err)))
             break;
         cJSON *point = cJSON_CreateObject();
-        cJSON_AddStringToObject(point, "run_id", text(run, "run_id"));
-        cJSON_AddStringToObject(point, "started", text(run, "started"));
-        cJSON_AddStringToObject(point, "system_id", text(cJSON_GetObjectItem(run, "system"), "id"));
+        cJSON_AddStringToObject(point, "run_id", json_text(run, "run_id"));
+        cJSON_AddStringToObject(point, "started", json_text(run, "started"));
+        cJSON_AddStringToObject(point, "system_id", json_text(cJSON_GetObjectItem(run, "system"), "id"));
         cJSON_AddNumberToObject(point, "value", s.median);
         cJSON_AddNumberToObject(point, "low", s.ci95_low);
         cJSON_AddNumberToObject(point, "high", s.ci95_high);
@@ -151,7 +146,7 @@ static bool judge_series(cJSON *row, const char *system_id, double minimum_effec
         return false;
     cJSON_ArrayForEach(point, cJSON_GetObjectItem(row, "points")) {
         double value = cJSON_GetObjectItem(point, "value")->valuedouble;
-        if (!(value > 0) || strcmp(text(point, "system_id"), system_id) != 0)
+        if (!(value > 0) || strcmp(json_text(point, "system_id"), system_id) != 0)
             continue; // an accuracy of 0 has no ratio; another machine is another segment
         if (cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight"))) {
             if (n_tonight <= NIGHTLY_RERUNS)
@@ -182,12 +177,12 @@ static bool judge_series(cJSON *row, const char *system_id, double minimum_effec
 cJSON *nightly_figures(const cJSON *earlier, const cJSON *tonight, double minimum_effect, struct error *err)
 {
     const cJSON *run, *first = cJSON_GetArrayItem(tonight, 0);
-    const char *system_id = text(cJSON_GetObjectItem(first, "system"), "id");
+    const char *system_id = json_text(cJSON_GetObjectItem(first, "system"), "id");
     cJSON *root = cJSON_CreateObject(), *series, *row;
     cJSON_AddStringToObject(root, "schema", "jeoul/nightly/1");
-    cJSON_AddStringToObject(root, "plan", text(cJSON_GetObjectItem(first, "plan"), "name"));
-    cJSON_AddStringToObject(root, "run_id", text(first, "run_id"));
-    cJSON_AddStringToObject(root, "started", text(first, "started"));
+    cJSON_AddStringToObject(root, "plan", json_text(cJSON_GetObjectItem(first, "plan"), "name"));
+    cJSON_AddStringToObject(root, "run_id", json_text(first, "run_id"));
+    cJSON_AddStringToObject(root, "started", json_text(first, "started"));
     cJSON_AddStringToObject(root, "system_id", system_id);
     cJSON_AddNumberToObject(root, "minimum_effect", minimum_effect);
     cJSON_AddNumberToObject(root, "reruns", cJSON_GetArraySize(tonight) - 1);
@@ -210,8 +205,8 @@ bool nightly_has_cell(const cJSON *figures, enum nightly_state state, const char
     const cJSON *row;
     size_t n = series_length(cell);
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "series")) {
-        const char *key = text(row, "cell");
-        if (strcmp(text(row, "state"), nightly_state_names[state]) == 0 && strlen(key) == n && memcmp(key, cell, n) == 0)
+        const char *key = json_text(row, "cell");
+        if (strcmp(json_text(row, "state"), nightly_state_names[state]) == 0 && strlen(key) == n && memcmp(key, cell, n) == 0)
             return true;
     }
     return false;
@@ -222,6 +217,6 @@ int nightly_count(const cJSON *figures, enum nightly_state state)
     int count = 0;
     const cJSON *row;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "series"))
-        count += strcmp(text(row, "state"), nightly_state_names[state]) == 0;
+        count += strcmp(json_text(row, "state"), nightly_state_names[state]) == 0;
     return count;
 }

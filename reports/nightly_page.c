@@ -2,6 +2,7 @@
 #include "reports/nightly.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "reports/chart.h"
 #include "reports/page.h"
 
@@ -9,18 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
 
 static const char *state_name(const struct page *p, const char *state)
 {
@@ -48,19 +37,19 @@ static void series_table(struct page *p)
                 page_say(p, "판정 기준", "least change"), page_say(p, "이전 실행", "runs before"));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "series")) {
         const cJSON *ratio = cJSON_GetObjectItem(row, "ratio");
-        const char *state = text(row, "state");
+        const char *state = json_text(row, "state");
         bool loud = strcmp(state, "confirmed") == 0 || strcmp(state, "improved") == 0;
         text_add_string(&p->html, "<tr><td><code>");
-        page_escape(&p->html, text(row, "cell"));
-        text_format(&p->html, "</code><td class=t>%s<td class=t>%s%s%s", metric_name(p, text(row, "metric")), loud ? "<strong>" : "",
+        page_escape(&p->html, json_text(row, "cell"));
+        text_format(&p->html, "</code><td class=t>%s<td class=t>%s%s%s", metric_name(p, json_text(row, "metric")), loud ? "<strong>" : "",
                     state_name(p, state), loud ? "</strong>" : "");
         if (!cJSON_IsObject(ratio))
             text_add_string(&p->html, "<td>–<td>–");
         else if (cJSON_IsNull(cJSON_GetObjectItem(ratio, "high"))) // one run against a few has no 95 % interval
-            text_format(&p->html, "<td>%.3f<td>–", number(ratio, "value"));
+            text_format(&p->html, "<td>%.3f<td>–", json_real(ratio, "value"));
         else
-            text_format(&p->html, "<td>%.3f<td>%.3f … %.3f", number(ratio, "value"), number(ratio, "low"), number(ratio, "high"));
-        text_format(&p->html, "<td>%.1f %%<td>%.0f</tr>\n", 100 * number(row, "effect"), number(row, "history"));
+            text_format(&p->html, "<td>%.3f<td>%.3f … %.3f", json_real(ratio, "value"), json_real(ratio, "low"), json_real(ratio, "high"));
+        text_format(&p->html, "<td>%.1f %%<td>%.0f</tr>\n", 100 * json_real(row, "effect"), json_real(row, "history"));
     }
     text_add_string(&p->html, "</table></div>\n");
 }
@@ -72,10 +61,10 @@ static int put_points(struct text *s, const struct page *p, const cJSON *row, ch
     int at = 0, n = 0;
     text_format(s, "$%c << EOD\n", name);
     cJSON_ArrayForEach(point, cJSON_GetObjectItem(row, "points")) {
-        bool same = strcmp(text(point, "system_id"), text(p->figures, "system_id")) == 0;
+        bool same = strcmp(json_text(point, "system_id"), json_text(p->figures, "system_id")) == 0;
         at++;
         if (cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight")) == tonight && (tonight || same == own)) {
-            text_format(s, "%d %.6g %.6g %.6g\n", at, number(point, "value"), number(point, "low"), number(point, "high"));
+            text_format(s, "%d %.6g %.6g %.6g\n", at, json_real(point, "value"), json_real(point, "low"), json_real(point, "high"));
             n++;
         }
     }
@@ -94,7 +83,7 @@ static void series_chart(struct page *p, const cJSON *row, int index)
     text_format(&s,
                 "set yrange [0:*]\nset xrange [0.5:%.1f]\nset key outside top center horizontal\nset xlabel '%s'\nset ylabel '%s'\nplot ",
                 cJSON_GetArraySize(cJSON_GetObjectItem(row, "points")) + 0.5, page_say(p, "실행 순서", "run, in order"),
-                strcmp(text(row, "metric"), "acc") == 0 ? page_say(p, "정확도", "accuracy") : page_say(p, "토큰/초", "tok/s"));
+                strcmp(json_text(row, "metric"), "acc") == 0 ? page_say(p, "정확도", "accuracy") : page_say(p, "토큰/초", "tok/s"));
     if (others)
         text_format(&s, "$a using 1:2:3:4 with yerrorbars lc rgb '#999999' pt 6 title '%s', ",
                     page_say(p, "다른 기계나 컴파일러", "other machine or compiler"));
@@ -102,9 +91,9 @@ static void series_chart(struct page *p, const cJSON *row, int index)
         text_format(&s, "$b using 1:2:3:4 with yerrorbars lc rgb '#0072B2' pt 7 title '%s', ", page_say(p, "이전", "before"));
     text_format(&s, "$c using 1:2:3:4 with yerrorbars lc rgb '#D55E00' pt 5 ps 1.2 title '%s'\n",
                 page_say(p, "오늘과 재실행", "tonight and reruns"));
-    page_escape(&caption, text(row, "cell"));
-    text_format(&caption, ": %s. %s: %s", metric_name(p, text(row, "metric")), page_say(p, "상태", "state"),
-                state_name(p, text(row, "state")));
+    page_escape(&caption, json_text(row, "cell"));
+    text_format(&caption, ": %s. %s: %s", metric_name(p, json_text(row, "metric")), page_say(p, "상태", "state"),
+                state_name(p, json_text(row, "state")));
     if (text_ok(&caption, p->err))
         page_figure(p, &s, id, caption.bytes);
     else

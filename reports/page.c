@@ -3,6 +3,7 @@
 #include "reports/page.h"
 
 #include "base/file.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -61,18 +62,6 @@ void page_escape(struct text *out, const char *text)
         }
 }
 
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
-
 /* Three significant digits, thousands by comma. */
 static void put_number(struct text *out, double value)
 {
@@ -94,9 +83,9 @@ static void put_number(struct text *out, double value)
 
 static void put_range(struct text *out, const cJSON *interval, double factor)
 {
-    put_number(out, factor * number(interval, "low"));
+    put_number(out, factor * json_real(interval, "low"));
     text_add_string(out, " … ");
-    put_number(out, factor * number(interval, "high"));
+    put_number(out, factor * json_real(interval, "high"));
 }
 
 static void cell_text(struct text *out, const char *value)
@@ -154,9 +143,9 @@ static const cJSON *best_row(const struct page *p, const char *list, const char 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, list)) {
         const cJSON *value = cJSON_GetObjectItem(row, interval);
         bool less = strcmp(list, "cost") == 0;
-        if (strcmp(text(row, key), wanted) != 0 || !cJSON_IsObject(value))
+        if (strcmp(json_text(row, key), wanted) != 0 || !cJSON_IsObject(value))
             continue;
-        double now = number(value, "value"), before = best ? number(cJSON_GetObjectItem(best, interval), "value") : 0;
+        double now = json_real(value, "value"), before = best ? json_real(cJSON_GetObjectItem(best, interval), "value") : 0;
         if (!best || (less ? now < before : now > before))
             best = row;
     }
@@ -170,11 +159,11 @@ static void key_figure(struct page *p, const cJSON *row, const char *interval, d
     if (row) {
         const cJSON *value = cJSON_GetObjectItem(row, interval);
         text_format(&p->html, "<b%s>", assumed ? " class=assumed" : "");
-        put_number(&p->html, factor * number(value, "value"));
+        put_number(&p->html, factor * json_real(value, "value"));
         text_format(&p->html, " %s</b><span>", unit);
         put_range(&p->html, value, factor);
         text_format(&p->html, "<br>%s (", what);
-        page_escape(&p->html, text(row, "model"));
+        page_escape(&p->html, json_text(row, "model"));
         text_add_string(&p->html, ")<sup>1</sup></span>");
     } else
         text_format(&p->html, "<b>–</b><span>%s: %s</span>", what, page_say(p, "잰 값이 없음", "not measured"));
@@ -219,24 +208,24 @@ static void section_system(struct page *p)
     char line[256];
     heading(p, "2. 시스템과 모델", "2. System and models");
     text_add_string(&p->html, "<div class=scroll><table>");
-    system_row(p, page_say(p, "식별자", "identifier"), text(s, "id"));
-    snprintf(line, sizeof line, "%.120s, %.0f %s, %.0f %s, %.20s", text(cpu, "model"), number(cpu, "cores"), page_say(p, "코어", "cores"),
-             number(cpu, "threads"), page_say(p, "스레드", "threads"), text(cpu, "isa"));
+    system_row(p, page_say(p, "식별자", "identifier"), json_text(s, "id"));
+    snprintf(line, sizeof line, "%.120s, %.0f %s, %.0f %s, %.20s", json_text(cpu, "model"), json_real(cpu, "cores"),
+             page_say(p, "코어", "cores"), json_real(cpu, "threads"), page_say(p, "스레드", "threads"), json_text(cpu, "isa"));
     system_row(p, page_say(p, "프로세서", "processor"), line);
-    snprintf(line, sizeof line, "%.1f GB%s", number(s, "memory_bytes") / 1e9,
+    snprintf(line, sizeof line, "%.1f GB%s", json_real(s, "memory_bytes") / 1e9,
              cJSON_IsTrue(cJSON_GetObjectItem(s, "virtual_machine")) ? page_say(p, " (가상 머신)", " (virtual machine)") : "");
     system_row(p, page_say(p, "메모리", "memory"), line);
-    snprintf(line, sizeof line, "%.100s, %.80s", text(s, "os"), text(s, "kernel"));
+    snprintf(line, sizeof line, "%.100s, %.80s", json_text(s, "os"), json_text(s, "kernel"));
     system_row(p, page_say(p, "운영체제", "operating system"), line);
     cJSON_ArrayForEach(limit, cJSON_GetObjectItem(p->figures, "limits")) {
-        const char *metric = text(limit, "metric");
+        const char *metric = json_text(limit, "metric");
         const char *name = strcmp(metric, "read_bandwidth") == 0 ? page_say(p, "읽기 대역폭", "read bandwidth")
                            : strcmp(metric, "int8_peak") == 0    ? page_say(p, "int8 최대 연산", "int8 peak")
                            : strcmp(metric, "f32_peak") == 0     ? page_say(p, "F32 최대 연산", "F32 peak")
                                                                  : page_say(p, "BF16 최대 연산", "BF16 peak");
-        snprintf(line, sizeof line, "%.3g G%.20s (%s %.0f)", number(limit, "value") / 1e9, text(limit, "unit"),
-                 page_say(p, "스레드", "threads"), number(cJSON_GetObjectItem(limit, "labels"), "threads"));
-        system_row(p, name, cJSON_IsNumber(cJSON_GetObjectItem(limit, "value")) ? line : text(limit, "reason"));
+        snprintf(line, sizeof line, "%.3g G%.20s (%s %.0f)", json_real(limit, "value") / 1e9, json_text(limit, "unit"),
+                 page_say(p, "스레드", "threads"), json_real(cJSON_GetObjectItem(limit, "labels"), "threads"));
+        system_row(p, name, cJSON_IsNumber(cJSON_GetObjectItem(limit, "value")) ? line : json_text(limit, "reason"));
     }
     text_add_string(&p->html, "</table></div>\n<div class=scroll><table><tr>");
     text_format(&p->html, "<th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th><th>%s</th></tr>\n", page_say(p, "모델", "model"),
@@ -244,13 +233,13 @@ static void section_system(struct page *p)
                 page_say(p, "활성 (백만)", "active (M)"), page_say(p, "토큰당 읽는 양 (MB)", "bytes per token (MB)"));
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(p->figures, "models")) {
         text_add_string(&p->html, "<tr>");
-        cell_text(&p->html, text(model, "id"));
-        snprintf(line, sizeof line, "%.40s, %.20s, %s %.0f/%.0f", text(model, "arch"), text(model, "quantisation"),
-                 page_say(p, "전문가", "experts"), number(model, "top_k"), number(model, "n_experts"));
+        cell_text(&p->html, json_text(model, "id"));
+        snprintf(line, sizeof line, "%.40s, %.20s, %s %.0f/%.0f", json_text(model, "arch"), json_text(model, "quantisation"),
+                 page_say(p, "전문가", "experts"), json_real(model, "top_k"), json_real(model, "n_experts"));
         cell_text(&p->html, line);
-        cell_number(&p->html, number(model, "parameters") / 1e6);
-        cell_number(&p->html, number(model, "active_parameters") / 1e6);
-        cell_number(&p->html, number(model, "active_bytes") / 1e6);
+        cell_number(&p->html, json_real(model, "parameters") / 1e6);
+        cell_number(&p->html, json_real(model, "active_parameters") / 1e6);
+        cell_number(&p->html, json_real(model, "active_bytes") / 1e6);
         text_add_string(&p->html, "</tr>\n");
     }
     text_add_string(&p->html, "</table></div>\n");
@@ -272,25 +261,25 @@ static void section_accuracy(struct page *p)
                 page_say(p, "정확도 %", "accuracy %"), page_say(p, "찍기 %", "chance %"), page_say(p, "토큰/천 글자", "tok/1,000 ch."));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "accuracy")) {
         text_add_string(&p->html, "<tr>");
-        cell_text(&p->html, text(row, "model"));
-        text_format(&p->html, "<td class=t><b>%s</b><sup>1</sup></td>", language_name(p, text(row, "language")));
-        cell_count(&p->html, number(row, "n"));
-        cell_number(&p->html, 100 * number(cJSON_GetObjectItem(row, "acc"), "value"));
+        cell_text(&p->html, json_text(row, "model"));
+        text_format(&p->html, "<td class=t><b>%s</b><sup>1</sup></td>", language_name(p, json_text(row, "language")));
+        cell_count(&p->html, json_real(row, "n"));
+        cell_number(&p->html, 100 * json_real(cJSON_GetObjectItem(row, "acc"), "value"));
         text_add_string(&p->html, "<td>");
         put_range(&p->html, cJSON_GetObjectItem(row, "acc"), 100);
         text_add_string(&p->html, "</td>");
-        cell_number(&p->html, 100 * number(row, "chance"));
-        cell_number(&p->html, number(row, "fertility"));
+        cell_number(&p->html, 100 * json_real(row, "chance"));
+        cell_number(&p->html, json_real(row, "fertility"));
         text_add_string(&p->html, "</tr>\n");
         cJSON_ArrayForEach(task, cJSON_GetObjectItem(row, "tasks")) {
             text_add_string(&p->html, "<tr><td></td>");
-            cell_text(&p->html, text(task, page_say(p, "summary_ko", "summary_en")));
-            cell_count(&p->html, number(task, "n"));
-            cell_number(&p->html, 100 * number(cJSON_GetObjectItem(task, "acc"), "value"));
+            cell_text(&p->html, json_text(task, page_say(p, "summary_ko", "summary_en")));
+            cell_count(&p->html, json_real(task, "n"));
+            cell_number(&p->html, 100 * json_real(cJSON_GetObjectItem(task, "acc"), "value"));
             text_add_string(&p->html, "<td>");
             put_range(&p->html, cJSON_GetObjectItem(task, "acc"), 100);
             text_add_string(&p->html, "</td>");
-            cell_number(&p->html, 100 * number(task, "chance"));
+            cell_number(&p->html, 100 * json_real(task, "chance"));
             text_add_string(&p->html, "<td></td></tr>\n");
         }
     }
@@ -315,18 +304,18 @@ static void section_throughput(struct page *p)
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "throughput")) {
         const cJSON *speed = cJSON_GetObjectItem(row, "tok_per_s");
         text_add_string(&p->html, "<tr>");
-        cell_text(&p->html, text(row, "model"));
-        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", phase_name(p, text(row, "phase")));
-        cell_count(&p->html, number(row, "tokens"));
-        cell_count(&p->html, number(row, "batch"));
-        cell_count(&p->html, number(row, "threads"));
-        cell_number(&p->html, number(speed, "value"));
+        cell_text(&p->html, json_text(row, "model"));
+        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", phase_name(p, json_text(row, "phase")));
+        cell_count(&p->html, json_real(row, "tokens"));
+        cell_count(&p->html, json_real(row, "batch"));
+        cell_count(&p->html, json_real(row, "threads"));
+        cell_number(&p->html, json_real(speed, "value"));
         text_add_string(&p->html, "<td>");
         put_range(&p->html, speed, 1);
         text_add_string(&p->html, "</td>");
-        cell_number(&p->html, 100 * number(speed, "cv"));
-        cell_count(&p->html, number(speed, "n"));
-        cell_number(&p->html, 100 * number(row, "of_limit"));
+        cell_number(&p->html, 100 * json_real(speed, "cv"));
+        cell_count(&p->html, json_real(speed, "n"));
+        cell_number(&p->html, 100 * json_real(row, "of_limit"));
         text_add_string(&p->html, "</tr>\n");
     }
     text_format(&p->html, "</table></div>\n<p class=note>%s</p>\n",
@@ -340,15 +329,15 @@ static void section_energy(struct page *p)
     const cJSON *m;
     heading(p, "5. 전력량", "5. Energy");
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(p->figures, "counters")) {
-        if (strcmp(text(m, "metric"), "energy") != 0)
+        if (strcmp(json_text(m, "metric"), "energy") != 0)
             continue;
-        text_format(&p->html, "<p>%s: ", phase_name(p, text(cJSON_GetObjectItem(m, "labels"), "phase")));
+        text_format(&p->html, "<p>%s: ", phase_name(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
         if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value"))) {
-            put_number(&p->html, number(m, "value"));
+            put_number(&p->html, json_real(m, "value"));
             text_add_string(&p->html, " J (package)<sup>1</sup></p>\n");
         } else {
             text_format(&p->html, "%s (", page_say(p, "잴 수 없음", "not measured"));
-            page_escape(&p->html, text(m, "reason"));
+            page_escape(&p->html, json_text(m, "reason"));
             text_add_string(&p->html, ")</p>\n");
         }
     }
@@ -363,13 +352,13 @@ static void section_cost(struct page *p)
     if (cJSON_IsObject(price)) {
         text_format(&p->html, "<p>%s: ", page_say(p, "시간당 가격", "Price an hour"));
         text_format(&p->html, "<span%s>", mark);
-        put_number(&p->html, number(cJSON_GetObjectItem(price, "krw_per_hour"), "value"));
+        put_number(&p->html, json_real(cJSON_GetObjectItem(price, "krw_per_hour"), "value"));
         text_format(&p->html, " %s</span> (", page_say(p, "원", "won"));
         put_range(&p->html, cJSON_GetObjectItem(price, "krw_per_hour"), 1);
         text_add_string(&p->html, ")<sup>2</sup>, ");
-        page_escape(&p->html, text(price, page_say(p, "name_ko", "name_en")));
+        page_escape(&p->html, json_text(price, page_say(p, "name_ko", "name_en")));
         text_add_string(&p->html, ". ");
-        page_escape(&p->html, text(price, page_say(p, "note_ko", "note_en")));
+        page_escape(&p->html, json_text(price, page_say(p, "note_ko", "note_en")));
         text_add_string(&p->html, ".</p>\n");
     }
     text_format(&p->html, "<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th></tr>\n",
@@ -377,17 +366,17 @@ static void section_cost(struct page *p)
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "cost")) {
         const cJSON *krw = cJSON_GetObjectItem(row, "krw");
         text_add_string(&p->html, "<tr>");
-        cell_text(&p->html, text(row, "model"));
-        cell_text(&p->html, text(row, page_say(p, "label_ko", "label_en")));
+        cell_text(&p->html, json_text(row, "model"));
+        cell_text(&p->html, json_text(row, page_say(p, "label_ko", "label_en")));
         if (cJSON_IsObject(krw)) {
             text_format(&p->html, "<td><span%s>", mark);
-            put_number(&p->html, number(krw, "value"));
+            put_number(&p->html, json_real(krw, "value"));
             text_add_string(&p->html, "</span></td><td>");
             put_range(&p->html, krw, 1);
             text_add_string(&p->html, "</td></tr>\n");
         } else {
             text_add_string(&p->html, "<td>–</td>");
-            cell_text(&p->html, text(row, "reason"));
+            cell_text(&p->html, json_text(row, "reason"));
             text_add_string(&p->html, "</tr>\n");
         }
     }
@@ -404,13 +393,13 @@ static void section_counters(struct page *p)
                 page_say(p, "카운터", "counter"), page_say(p, "단계", "phase"), page_say(p, "값", "value"),
                 page_say(p, "값이 없는 까닭", "why there is none"));
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(p->figures, "counters")) {
-        if (strncmp(text(m, "metric"), "counter:", 8) != 0)
+        if (strncmp(json_text(m, "metric"), "counter:", 8) != 0)
             continue;
         text_add_string(&p->html, "<tr>");
-        cell_text(&p->html, text(m, "metric") + 8);
-        cell_text(&p->html, phase_name(p, text(cJSON_GetObjectItem(m, "labels"), "phase")));
-        cell_number(&p->html, number(m, "value"));
-        cell_text(&p->html, text(m, "reason"));
+        cell_text(&p->html, json_text(m, "metric") + 8);
+        cell_text(&p->html, phase_name(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
+        cell_number(&p->html, json_real(m, "value"));
+        cell_text(&p->html, json_text(m, "reason"));
         text_add_string(&p->html, "</tr>\n");
     }
     text_format(
@@ -429,11 +418,11 @@ static void section_checks(struct page *p)
     text_add_string(&p->html, "<ul>");
     cJSON_ArrayForEach(cell, cJSON_GetObjectItem(p->figures, "failed")) {
         text_add_string(&p->html, "<li><code>");
-        page_escape(&p->html, text(cell, "id"));
+        page_escape(&p->html, json_text(cell, "id"));
         text_add_string(&p->html, "</code>: ");
-        page_escape(&p->html, text(cell, "state"));
+        page_escape(&p->html, json_text(cell, "state"));
         text_add_string(&p->html, ", ");
-        page_escape(&p->html, text(cell, "reason"));
+        page_escape(&p->html, json_text(cell, "reason"));
         text_add_string(&p->html, "</li>\n");
     }
     text_add_string(&p->html, "</ul>\n");
@@ -459,26 +448,26 @@ static void section_limits_and_method(struct page *p)
               "is the answer; intervals of accuracy are Wilson's. Cost per million tokens = price of an hour ÷ (tok/s × 3600 ÷ 10⁶); per "
               "character: × tokens in 1,000 characters ÷ 1000.");
     text_format(&p->html, "<ol class=src><li>%s <code>", page_say(p, "측정: 실행", "Measured: run"));
-    page_escape(&p->html, text(p->figures, "run_id"));
+    page_escape(&p->html, json_text(p->figures, "run_id"));
     text_format(&p->html, "</code>, %s <code>", page_say(p, "계획", "plan"));
-    page_escape(&p->html, text(p->figures, "plan"));
+    page_escape(&p->html, json_text(p->figures, "plan"));
     text_add_string(&p->html, "</code> (SHA-256 <code>");
-    page_escape(&p->html, text(p->figures, "plan_sha256"));
-    text_format(&p->html, "</code>), jeoul %s, %s</li>\n<li>", text(cJSON_GetObjectItem(p->figures, "jeoul"), "version"),
-                text(cJSON_GetObjectItem(p->figures, "jeoul"), "compiler"));
+    page_escape(&p->html, json_text(p->figures, "plan_sha256"));
+    text_format(&p->html, "</code>), jeoul %s, %s</li>\n<li>", json_text(cJSON_GetObjectItem(p->figures, "jeoul"), "version"),
+                json_text(cJSON_GetObjectItem(p->figures, "jeoul"), "compiler"));
     if (cJSON_IsObject(price)) {
         text_format(&p->html, "%s <code>", page_say(p, "가격표 항목", "Price book entry"));
-        page_escape(&p->html, text(price, "id"));
+        page_escape(&p->html, json_text(price, "id"));
         text_add_string(&p->html, "</code>, ");
-        put_date(p, text(price, "date"));
+        put_date(p, json_text(price, "date"));
         text_add_string(&p->html, ": ");
-        page_escape(&p->html, text(price, "source"));
-        text_format(&p->html, ". %s %.2f: ", page_say(p, "환율 KRW/USD", "KRW/USD"), number(price, "fx"));
-        page_escape(&p->html, text(price, "fx_source"));
+        page_escape(&p->html, json_text(price, "source"));
+        text_format(&p->html, ". %s %.2f: ", page_say(p, "환율 KRW/USD", "KRW/USD"), json_real(price, "fx"));
+        page_escape(&p->html, json_text(price, "fx_source"));
     } else
         text_add_string(&p->html, page_say(p, "이 시스템의 가격을 계획이 정하지 않았다.", "The plan names no price of this system."));
     text_format(&p->html, "</li></ol>\n<p class=note>%s <code>jeoul report ", page_say(p, "다시 만들기:", "To make it again:"));
-    page_escape(&p->html, text(p->figures, "run_id"));
+    page_escape(&p->html, json_text(p->figures, "run_id"));
     text_add_string(&p->html, "</code></p>\n");
 }
 
@@ -489,14 +478,14 @@ void page_open(struct page *p, const char *ko, const char *en, const char *headi
                 "<!DOCTYPE html>\n<html lang=%s>\n<head>\n<meta charset=utf-8>\n<meta name=viewport "
                 "content=\"width=device-width,initial-scale=1\">\n<title>%s: ",
                 page_say(p, "ko", "en"), page_say(p, ko, en));
-    page_escape(&p->html, text(p->figures, "plan"));
+    page_escape(&p->html, json_text(p->figures, "plan"));
     text_format(&p->html, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>%s</h1>\n<p class=sub>", style,
                 page_say(p, heading_ko, heading_en));
-    page_escape(&p->html, text(p->figures, "plan"));
+    page_escape(&p->html, json_text(p->figures, "plan"));
     text_add_string(&p->html, " · ");
-    put_date(p, text(p->figures, "started"));
+    put_date(p, json_text(p->figures, "started"));
     text_format(&p->html, " · %s <code>", page_say(p, "실행", "run"));
-    page_escape(&p->html, text(p->figures, "run_id"));
+    page_escape(&p->html, json_text(p->figures, "run_id"));
     text_add_string(&p->html, "</code></p>\n");
 }
 
@@ -542,11 +531,11 @@ static bool write_csv(const cJSON *run, const char *path, struct error *err)
         char value[40] = "";
         char *labels = cJSON_PrintUnformatted(cJSON_GetObjectItem(m, "labels"));
         if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value")))
-            snprintf(value, sizeof value, "%.17g", number(m, "value"));
+            snprintf(value, sizeof value, "%.17g", json_real(m, "value"));
         for (const char *const *key = (const char *const[]){"cell", "metric", "unit", NULL}; *key; key++)
-            csv_cell(&out, text(m, *key), ',');
+            csv_cell(&out, json_text(m, *key), ',');
         csv_cell(&out, value, ',');
-        csv_cell(&out, text(m, "reason"), ',');
+        csv_cell(&out, json_text(m, "reason"), ',');
         csv_cell(&out, labels ? labels : "", '\r');
         text_add_string(&out, "\n");
         free(labels);

@@ -2,25 +2,15 @@
 #include "reports/chart.h"
 #include "reports/page.h"
 
+#include "base/json.h"
+
 #include <math.h>
 #include <string.h>
 
-static const char *text(const cJSON *object, const char *key)
-{
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
-    return value ? value : "";
-}
-
-static double number(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
-}
-
 static void put_interval(struct text *script, const cJSON *interval, double factor)
 {
-    text_format(script, "%.6g %.6g %.6g", factor * number(interval, "value"), factor * number(interval, "low"),
-                factor * number(interval, "high"));
+    text_format(script, "%.6g %.6g %.6g", factor * json_real(interval, "value"), factor * json_real(interval, "low"),
+                factor * json_real(interval, "high"));
 }
 
 void page_figure(struct page *p, const struct text *script, const char *id, const char *caption)
@@ -45,7 +35,7 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
         int at = 0;
         text_format(s, "$%s%d << EOD\n", phase, index);
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "throughput")) {
-            if (strcmp(text(row, "phase"), phase) != 0 || strcmp(text(row, "model"), text(model, "id")) != 0)
+            if (strcmp(json_text(row, "phase"), phase) != 0 || strcmp(json_text(row, "model"), json_text(model, "id")) != 0)
                 continue;
             text_format(s, "%.3f ", at++ + (index - (count - 1) / 2.0) * 0.8 / count);
             put_interval(s, cJSON_GetObjectItem(row, "tok_per_s"), 1);
@@ -57,9 +47,10 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
     text_add_string(s, "set xtics (");
     int at = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "throughput")) {
-        if (strcmp(text(row, "phase"), phase) == 0 && strcmp(text(row, "model"), text(cJSON_GetArrayItem(models, 0), "id")) == 0) {
-            text_format(s, "%s\"%s %.0f\\n%s %.0f\" %d", at ? ", " : "", page_say(p, "배치", "batch"), number(row, "batch"),
-                        page_say(p, "스레드", "threads"), number(row, "threads"), at);
+        if (strcmp(json_text(row, "phase"), phase) == 0 &&
+            strcmp(json_text(row, "model"), json_text(cJSON_GetArrayItem(models, 0), "id")) == 0) {
+            text_format(s, "%s\"%s %.0f\\n%s %.0f\" %d", at ? ", " : "", page_say(p, "배치", "batch"), json_real(row, "batch"),
+                        page_say(p, "스레드", "threads"), json_real(row, "threads"), at);
             at++;
         }
     }
@@ -68,7 +59,7 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
     cJSON_ArrayForEach(model, models) {
         text_format(s, "%s$%s%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", phase, index, 0.8 / count * 0.92,
                     index % 6 + 1);
-        chart_quote(s, text(model, "id"));
+        chart_quote(s, json_text(model, "id"));
         text_format(s, ", $%s%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 0 notitle", phase, index);
         index++;
     }
@@ -109,11 +100,11 @@ void page_accuracy_chart(struct page *p)
         text_format(&s, "$%s << EOD\n", languages[l]);
         cJSON_ArrayForEach(model, models) {
             cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "accuracy")) {
-                if (strcmp(text(row, "language"), languages[l]) != 0 || strcmp(text(row, "model"), text(model, "id")) != 0)
+                if (strcmp(json_text(row, "language"), languages[l]) != 0 || strcmp(json_text(row, "model"), json_text(model, "id")) != 0)
                     continue;
                 text_format(&s, "%.2f ", index + (l - 0.5) * 0.4);
                 put_interval(&s, cJSON_GetObjectItem(row, "acc"), 100);
-                text_format(&s, " %.6g\n", 100 * number(row, "chance"));
+                text_format(&s, " %.6g\n", 100 * json_real(row, "chance"));
             }
             index++;
         }
@@ -123,7 +114,7 @@ void page_accuracy_chart(struct page *p)
     index = 0;
     cJSON_ArrayForEach(model, models) {
         text_add_string(&s, index ? ", " : "");
-        chart_quote(&s, text(model, "id"));
+        chart_quote(&s, json_text(model, "id"));
         text_format(&s, " %d", index++);
     }
     text_format(&s, ")\nset xrange [-0.6:%.1f]\nplot ", index - 0.4);
@@ -158,7 +149,8 @@ void page_cost_chart(struct page *p)
         for (int k = 0; k < 3; k++)
             cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "cost")) {
                 const cJSON *krw = cJSON_GetObjectItem(row, "krw");
-                if (strcmp(text(row, "kind"), kinds[k]) != 0 || strcmp(text(row, "model"), text(model, "id")) != 0 || !cJSON_IsObject(krw))
+                if (strcmp(json_text(row, "kind"), kinds[k]) != 0 || strcmp(json_text(row, "model"), json_text(model, "id")) != 0 ||
+                    !cJSON_IsObject(krw))
                     continue;
                 text_format(&s, "%.3f ", k + (index - (count - 1) / 2.0) * 0.8 / count);
                 put_interval(&s, krw, 1);
@@ -173,7 +165,7 @@ void page_cost_chart(struct page *p)
     index = 0;
     cJSON_ArrayForEach(model, models) {
         text_format(&s, "%s$m%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", index, 0.8 / count * 0.92, index % 6 + 1);
-        chart_quote(&s, text(model, "id"));
+        chart_quote(&s, json_text(model, "id"));
         text_format(&s, ", $m%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 0 notitle", index);
         index++;
     }

@@ -15,6 +15,10 @@ options=(option-q8_0/jeoul.db:latest option-q4_0/jeoul.db:latest)
 check "compare has an option for each configuration" jq -e '.options | length == 4 and all(.cost_output.low <= .cost_output.value and .machines.value >= 1)' compared.json
 check "another model is said to be another" jq -e '[.options[].same_model] == [true, true, false, false]' compared.json
 check "the table says it too" bash -c "$JEOUL compare ${options[*]} | grep -q 'another model than A'"
+check "compare writes its page" "$JEOUL" compare "${options[@]}" --demand demand.json --out page
+for language in ko en; do
+    check "the $language comparison has its charts" bash -c "test \$(grep -c '<svg role' page/compare.$language.html) -eq 2"
+done
 refuse 2 'there is no store' "$JEOUL" compare nothing.db:latest
 refuse 2 'there is no run' "$JEOUL" compare option-q8_0/jeoul.db:1999
 sqlite3 future.db 'PRAGMA user_version = 99'
