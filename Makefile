@@ -132,12 +132,12 @@ run: packages
 	@$(MAKE) --no-print-directory all
 	./jeoul run plans/demo.json --out report
 
-test: packages test-packages
+test: test-packages
 	@$(MAKE) --no-print-directory all tests
 	@$(MAKE) --no-print-directory unit-tests
 	@$(MAKE) --no-print-directory e2e-tests
 
-check: packages test-packages
+check: test-packages
 	@$(MAKE) --no-print-directory MODE=asan all tests
 	@$(MAKE) --no-print-directory MODE=asan unit-tests e2e-tests
 
@@ -145,14 +145,14 @@ tsan: packages
 	@$(MAKE) --no-print-directory MODE=tsan $(BUILD)/tsan/tests/threads
 	setarch -R $(BUILD)/tsan/tests/threads
 
-fuzz: packages test-packages
+fuzz: test-packages
 	@$(MAKE) --no-print-directory fuzzers
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
 packages:
 	@.ci/packages $(BUILD_PACKAGES)
 test-packages:
-	@.ci/packages $(TEST_PACKAGES)
+	@.ci/packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 lint-packages:
