@@ -25,7 +25,7 @@ static void add_run(cJSON *runs, const char *model, double factor, const char *p
     cJSON_AddNumberToObject(about, "file_bytes", 1000);
     cJSON_AddItemToArray(models, about);
     for (int i = 0; i < 5; i++) {
-        char id[16];
+        char id[32];
         snprintf(id, sizeof id, "bench/m/c/r%d", i + 1);
         cJSON *cell = cJSON_CreateObject(), *config = cJSON_AddObjectToObject(cell, "config");
         cJSON_AddStringToObject(cell, "id", id);
