@@ -234,6 +234,41 @@ bool json_bool_or(const struct json_at *at, bool fallback, bool *out, struct err
     return true;
 }
 
+bool json_filled(const struct json_at *at, const char *key, const char **out, struct error *err)
+{
+    struct json_at member = json_member(at, key);
+    return json_string(&member, out, err) && ((*out)[0] || json_error(&member, err, "is empty"));
+}
+
+/* The number of parts of a date: 3 of "2026-11-23", 2 of "2026-11", 1 of "2026"; 0: it is none. */
+static int date_parts(const char *text)
+{
+    static const size_t lengths[4] = {0, 4, 7, 10};
+    int year, month = 1, day = 1, parts = sscanf(text, "%4d-%2d-%2d", &year, &month, &day);
+    bool shaped = parts >= 1 && strlen(text) == lengths[parts] && strspn(text, "0123456789-") == lengths[parts];
+    return shaped && month >= 1 && month <= 12 && day >= 1 && day <= 31 ? parts : 0;
+}
+
+bool json_day(const struct json_at *at, const char *key, const char **out, struct error *err)
+{
+    struct json_at member = json_member(at, key);
+    return json_string(&member, out, err) &&
+           (date_parts(*out) == 3 || json_error(&member, err, "\"%.20s\" is not a date like 2026-11-23", *out));
+}
+
+bool json_date(const struct json_at *at, const char *key, const char **out, struct error *err)
+{
+    struct json_at member = json_member(at, key);
+    return json_string(&member, out, err) &&
+           (date_parts(*out) > 0 || json_error(&member, err, "\"%.20s\" is not a date like 2026, 2026-11 or 2026-11-23", *out));
+}
+
+bool json_value(const struct json_at *at, const char *key, double low, double high, double *out, struct error *err)
+{
+    struct json_at member = json_member(at, key);
+    return json_number(&member, low, high, out, err);
+}
+
 const char *json_text(const cJSON *object, const char *key)
 {
     const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));

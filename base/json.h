@@ -49,6 +49,13 @@ bool json_integer(const struct json_at *at, int64_t low, int64_t high, int64_t *
 bool json_integer_or(const struct json_at *at, int64_t low, int64_t high, int64_t fallback, int64_t *out, struct error *err) MUST_CHECK;
 bool json_bool_or(const struct json_at *at, bool fallback, bool *out, struct error *err) MUST_CHECK;
 
+/* What sources and tables are full of, by the key of a member: a string that is not empty; a day like "2026-11-23"; a date that may be less
+ * exact ("2026", "2026-11"); a number in [low, high]. */
+bool json_filled(const struct json_at *at, const char *key, const char **out, struct error *err) MUST_CHECK;
+bool json_day(const struct json_at *at, const char *key, const char **out, struct error *err) MUST_CHECK;
+bool json_date(const struct json_at *at, const char *key, const char **out, struct error *err) MUST_CHECK;
+bool json_value(const struct json_at *at, const char *key, double low, double high, double *out, struct error *err) MUST_CHECK;
+
 /* Members of our own documents, which need no check: "" and NaN where there is none of that type. */
 const char *json_text(const cJSON *object, const char *key);
 double json_real(const cJSON *object, const char *key);

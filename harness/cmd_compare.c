@@ -11,20 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "STORE:RUN", or a run of the store that --store names. */
-static bool read_run(const char *argument, const char *fallback, cJSON *runs, struct error *err)
-{
-    const char *colon = strrchr(argument, ':');
-    char *path = colon ? strndup(argument, (size_t)(colon - argument)) : strdup(fallback);
-    struct store *store = path ? store_open_existing(path, err) : NULL;
-    cJSON *run = store ? store_export(store, colon ? colon + 1 : argument, err) : NULL;
-    if (run)
-        cJSON_AddItemToArray(runs, run);
-    store_close(store);
-    free(path);
-    return run != NULL;
-}
-
 static void print_value(double value, double factor, int width)
 {
     if (isnan(value))
@@ -107,8 +93,10 @@ static int run(struct cli *cli, struct error *err)
     cJSON *runs = cJSON_CreateArray(), *figures = NULL;
     bool ok = (prices || places_find("reports/prices/default.json", found, sizeof found, err)) &&
               (!demand_path || demand_read(demand_path, &demand, err));
-    for (int i = 0; ok && i < cli->n_arguments; i++)
-        ok = read_run(cli->arguments[i], store, runs, err);
+    for (int i = 0; ok && i < cli->n_arguments; i++) {
+        cJSON *document = store_export_named(cli->arguments[i], store, err);
+        ok = document && cJSON_AddItemToArray(runs, document);
+    }
     ok = ok && (figures = comparison_figures(runs, prices ? prices : found, demand_path ? &demand : NULL, err));
     const char *directory = cli_text(cli, "out", NULL);
     ok = ok && (!directory || comparison_write(figures, directory, err));

@@ -437,6 +437,17 @@ cJSON *store_export(struct store *s, const char *wanted, struct error *err)
     return NULL;
 }
 
+cJSON *store_export_named(const char *name, const char *fallback, struct error *err)
+{
+    const char *colon = strrchr(name, ':');
+    char *path = colon ? strndup(name, (size_t)(colon - name)) : strdup(fallback);
+    struct store *store = path ? store_open_existing(path, err) : NULL;
+    cJSON *run = store ? store_export(store, colon ? colon + 1 : name, err) : NULL;
+    store_close(store);
+    free(path);
+    return run;
+}
+
 cJSON *store_list(struct store *s, struct error *err)
 {
     cJSON *array = cJSON_CreateArray();

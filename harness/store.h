@@ -33,6 +33,9 @@ bool store_add_cell(struct store *store, const char *run, const cJSON *cell, str
 /* The run document (docs/run-document.md); "latest" or the beginning of a run's id will do. NULL on failure. */
 cJSON *store_export(struct store *store, const char *run, struct error *err) MUST_CHECK;
 
+/* The same by "[STORE:]RUN": a run of the store at that path, or of the one at `fallback`. */
+cJSON *store_export_named(const char *name, const char *fallback, struct error *err) MUST_CHECK;
+
 /* Adds a run document from another store, whole or not at all. What is malformed, unfinished or there already is refused; `file` names the
  * document in messages. */
 bool store_import(struct store *store, const char *file, const cJSON *run, struct error *err) MUST_CHECK;

@@ -15,23 +15,6 @@ static const char *const fx_keys[] = {"from", "krw", "date", "source", NULL};
 static const char *const system_keys[] = {"id", "name_ko", "name_en", "per_hour", "date", "source", "assumed", "note_ko", "note_en", NULL};
 static const char *const price_keys[] = {"value", "low", "high", "currency", NULL};
 
-static bool text_of(const struct json_at *parent, const char *key, const char **out, struct error *err)
-{
-    struct json_at at = json_member(parent, key);
-    return json_string(&at, out, err) && ((*out)[0] || json_error(&at, err, "is empty"));
-}
-
-static bool date_of(const struct json_at *parent, const char **out, struct error *err)
-{
-    struct json_at at = json_member(parent, "date");
-    int year, month, day, end = 0;
-    if (!json_string(&at, out, err))
-        return false;
-    return (sscanf(*out, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 && end == 10 && (*out)[10] == '\0' && month >= 1 && month <= 12 &&
-            day >= 1 && day <= 31) ||
-           json_error(&at, err, "\"%.20s\" is not a date like 2026-11-23", *out);
-}
-
 /* Won for one unit of a currency; where it comes from, NULL for won. */
 static bool rate_of(const cJSON *book, const char *path, const struct json_at *where, const char *currency, double *rate,
                     const char **source, struct error *err)
@@ -55,18 +38,18 @@ static bool rate_of(const cJSON *book, const char *path, const struct json_at *w
 
 static bool read_system(const cJSON *book, const char *path, const struct json_at *at, struct price *out, struct error *err)
 {
-    struct json_at price = json_member(at, "per_hour"), value = json_member(&price, "value"), low = json_member(&price, "low"),
-                   high = json_member(&price, "high"), assumed = json_member(at, "assumed");
+    struct json_at price = json_member(at, "per_hour"), low = json_member(&price, "low"), high = json_member(&price, "high"),
+                   assumed = json_member(at, "assumed");
     const char *currency;
     double v, l, h;
     *out = (struct price){0};
-    if (!json_only(at, system_keys, err) || !text_of(at, "id", &out->id, err) || !text_of(at, "name_ko", &out->name_ko, err) ||
-        !text_of(at, "name_en", &out->name_en, err) || !text_of(at, "source", &out->source, err) || !date_of(at, &out->date, err) ||
-        !text_of(at, "note_ko", &out->note_ko, err) || !text_of(at, "note_en", &out->note_en, err) ||
-        !json_bool_or(&assumed, false, &out->assumed, err) || !json_only(&price, price_keys, err) ||
-        !json_number(&value, 1e-9, 1e12, &v, err) || !json_number_or(&low, 1e-9, v, v, &l, err) ||
-        !json_number_or(&high, v, 1e12, v, &h, err) || !text_of(&price, "currency", &currency, err) ||
-        !rate_of(book, path, &price, currency, &out->fx, &out->fx_source, err))
+    if (!json_only(at, system_keys, err) || !json_filled(at, "id", &out->id, err) || !json_filled(at, "name_ko", &out->name_ko, err) ||
+        !json_filled(at, "name_en", &out->name_en, err) || !json_filled(at, "source", &out->source, err) ||
+        !json_day(at, "date", &out->date, err) || !json_filled(at, "note_ko", &out->note_ko, err) ||
+        !json_filled(at, "note_en", &out->note_en, err) || !json_bool_or(&assumed, false, &out->assumed, err) ||
+        !json_only(&price, price_keys, err) || !json_value(&price, "value", 1e-9, 1e12, &v, err) ||
+        !json_number_or(&low, 1e-9, v, v, &l, err) || !json_number_or(&high, v, 1e12, v, &h, err) ||
+        !json_filled(&price, "currency", &currency, err) || !rate_of(book, path, &price, currency, &out->fx, &out->fx_source, err))
         return false;
     out->krw_per_hour = (struct interval){v * out->fx, l * out->fx, h * out->fx};
     return true;
@@ -83,14 +66,15 @@ static bool check_book(const cJSON *book, const char *path, struct error *err)
         return false;
     if (strcmp(version, "jeoul/prices/1") != 0)
         return json_error(&schema, err, "\"%.32s\" is not a price book that this version reads; it is \"jeoul/prices/1\"", version);
-    if (!text_of(&root, "as_of", &text, err) || !json_integer_or(&days, 1, 36500, 180, &stale, err) ||
+    if (!json_filled(&root, "as_of", &text, err) || !json_integer_or(&days, 1, 36500, 180, &stale, err) ||
         (fx.value && !json_array(&fx, &count, err)))
         return false;
     for (int i = 0; i < count; i++) {
-        struct json_at entry = json_element(&fx, i), krw = json_member(&entry, "krw");
+        struct json_at entry = json_element(&fx, i);
         double rate;
-        if (!json_only(&entry, fx_keys, err) || !text_of(&entry, "from", &text, err) || !json_number(&krw, 1e-9, 1e9, &rate, err) ||
-            !date_of(&entry, &text, err) || !text_of(&entry, "source", &text, err))
+        if (!json_only(&entry, fx_keys, err) || !json_filled(&entry, "from", &text, err) ||
+            !json_value(&entry, "krw", 1e-9, 1e9, &rate, err) || !json_day(&entry, "date", &text, err) ||
+            !json_filled(&entry, "source", &text, err))
             return false;
     }
     if (!json_array(&systems, &count, err))

@@ -19,6 +19,21 @@ const char *page_say(const struct page *page, const char *ko, const char *en);
 /* Appends text with &, <, >, " and ' escaped. */
 void page_escape(struct text *out, const char *text);
 
+/* Numbers with three significant digits and thousands by comma; "–" for what isn't finite. A range is an interval's "low … high". */
+void page_number(struct text *out, double value);
+void page_range(struct text *out, const cJSON *interval, double factor);
+
+/* Cells of a table: text (escaped, to the left), a number, a number without decimals. */
+void page_cell_text(struct text *out, const char *value);
+void page_cell_number(struct text *out, double value);
+void page_cell_count(struct text *out, double value);
+
+void page_heading(struct page *page, const char *ko, const char *en);
+void page_paragraph(struct page *page, const char *ko, const char *en);
+
+/* "2026년 11월 23일", or as it is. */
+void page_date(struct page *page, const char *iso);
+
 /* The beginning of a page, with title and heading (figures: plan, started, run_id), and its end; page_finish tells whether all went well.
  */
 void page_open(struct page *page, const char *title_ko, const char *title_en, const char *heading_ko, const char *heading_en);
@@ -27,12 +42,9 @@ bool page_finish(struct page *page) MUST_CHECK;
 /* A chart as a figure with its caption. */
 void page_figure(struct page *page, const struct text *script, const char *id, const char *caption);
 
-/* Charts of the page, as figures with captions (page_charts.c). */
+/* Charts of a run's page, as figures with captions (page_charts.c). */
 void page_throughput_chart(struct page *page);
 void page_accuracy_chart(struct page *page);
 void page_cost_chart(struct page *page);
-
-/* Writes the whole page. */
-bool page_write(struct page *page) MUST_CHECK;
 
 #endif

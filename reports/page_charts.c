@@ -1,4 +1,4 @@
-/* The charts of a page: from figures to gnuplot scripts. Data stand in the script, error bars are 95 % intervals. */
+/* The charts of a run's page: from figures to gnuplot scripts. Data stand in the script, error bars are 95 % intervals. */
 #include "reports/chart.h"
 #include "reports/page.h"
 
@@ -11,15 +11,6 @@ static void put_interval(struct text *script, const cJSON *interval, double fact
 {
     text_format(script, "%.6g %.6g %.6g", factor * json_real(interval, "value"), factor * json_real(interval, "low"),
                 factor * json_real(interval, "high"));
-}
-
-void page_figure(struct page *p, const struct text *script, const char *id, const char *caption)
-{
-    if (!p->ok)
-        return;
-    text_add_string(&p->html, "<figure>");
-    p->ok = text_ok(script, p->err) && chart_draw(script->bytes, id, caption, &p->html, p->err);
-    text_format(&p->html, "<figcaption>%s</figcaption></figure>\n", caption);
 }
 
 /* One panel for a phase: clusters by configuration, a colour for each model. */

@@ -1,0 +1,136 @@
+/* A policy report as a page: the frame, and the typesetting by which measured, projected and assumed figures are told apart. */
+#include "reports/policy/page.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "reports/policy/policy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void put_value(struct page *p, const char *basis, enum word word, double value)
+{
+    text_format(&p->html, "<span class=%s>", basis);
+    words_add(&p->html, p->language, word, value);
+    text_add_string(&p->html, "</span>");
+}
+
+void put_interval_value(struct page *p, const char *basis, enum word word, const cJSON *interval)
+{
+    double value = json_real(interval, "value"), low = json_real(interval, "low"), high = json_real(interval, "high");
+    put_value(p, basis, word, value);
+    if (!(low < high))
+        return;
+    text_add_string(&p->html, "<br><span class=note>");
+    words_add(&p->html, p->language, word, low);
+    text_add_string(&p->html, " … ");
+    words_add(&p->html, p->language, word, high);
+    text_add_string(&p->html, "</span>");
+}
+
+void put_formula(struct page *p, enum formula formula)
+{
+    text_format(&p->html, "<sup><a href=\"#F%d\">F%d</a></sup>", (int)formula, (int)formula);
+}
+
+static int input_row(const struct page *p, const char *id)
+{
+    const cJSON *row;
+    int number = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "inputs")) {
+        number++;
+        if (strcmp(json_text(row, "id"), id) == 0)
+            return number;
+    }
+    return 0;
+}
+
+const cJSON *page_input(const struct page *p, const char *id)
+{
+    return cJSON_GetArrayItem(cJSON_GetObjectItem(p->figures, "inputs"), input_row(p, id) - 1);
+}
+
+void put_source(struct page *p, const char *input)
+{
+    int row = input_row(p, input);
+    if (row)
+        text_format(&p->html, "<sup><a href=\"#A%d\">%d</a></sup>", row, row);
+}
+
+void put_input(struct page *p, const char *id, enum word word)
+{
+    const cJSON *input = page_input(p, id);
+    put_value(p, input ? json_text(input, "basis") : "fact", word, json_real(input, "value"));
+    put_source(p, id);
+}
+
+void begin_table(struct page *p, const char *const *ko, const char *const *en)
+{
+    text_add_string(&p->html, "<div class=scroll><table><tr>");
+    for (const char *const *head = p->language == REPORT_KO ? ko : en; *head; head++)
+        text_format(&p->html, "<th>%s", *head);
+    text_add_string(&p->html, "</tr>\n");
+}
+
+void end_table(struct page *p)
+{
+    text_add_string(&p->html, "</table></div>\n");
+}
+
+void put_note(struct page *p, const char *ko, const char *en)
+{
+    text_format(&p->html, "<p class=note>%s</p>\n", page_say(p, ko, en));
+}
+
+void put_named(struct page *p, const cJSON *object, const char *key)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.50s_%s", key, page_say(p, "ko", "en"));
+    page_escape(&p->html, json_text(object, name));
+}
+
+const cJSON *page_fleet(const struct page *p, const char *id)
+{
+    const cJSON *fleet;
+    cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets"))
+        if (strcmp(json_text(fleet, "id"), id) == 0)
+            return fleet;
+    return NULL;
+}
+
+static bool write_page(struct page *p)
+{
+    page_open(p, "저울 정책 보고서", "jeoul policy report", json_text(p->figures, "title_ko"), json_text(p->figures, "title_en"));
+    section_summary(p);
+    section_scenario(p);
+    section_accuracy(p);
+    section_performance(p);
+    section_energy(p);
+    section_cost(p);
+    section_procurement(p);
+    section_supply(p);
+    section_checks(p);
+    section_not_shown(p);
+    section_method(p);
+    section_inputs(p);
+    return page_finish(p);
+}
+
+bool policy_write(const cJSON *figures, const char *directory, bool korean, bool english, struct error *err)
+{
+    char path[4096], *json = cJSON_Print(figures);
+    snprintf(path, sizeof path, "%.4000s/policy.json", directory);
+    bool ok = json && file_make_directory(directory, err) && file_write(path, json, strlen(json), err);
+    free(json);
+    for (int language = 0; ok && language < 2; language++) {
+        if (!(language == REPORT_KO ? korean : english))
+            continue;
+        struct page page = {.language = (enum report_language)language, .figures = figures, .err = err};
+        snprintf(path, sizeof path, "%.4000s/policy.%s.html", directory, language == REPORT_KO ? "ko" : "en");
+        ok = write_page(&page) && file_write(path, page.html.bytes, page.html.length, err);
+        text_free(&page.html);
+    }
+    return ok;
+}

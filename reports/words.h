@@ -1,0 +1,13 @@
+/* Large numbers as people read them: 조 and 억 in Korean, trillion and billion in English, three significant digits. Private to reports. */
+#ifndef JEOUL_WORDS_H
+#define JEOUL_WORDS_H
+
+#include "base/text.h"
+#include "reports/reports.h"
+
+enum word { WORD_PLAIN, WORD_COUNT, WORD_WON, WORD_PERCENT };
+
+/* Appends 5279e9 as "5조 2,800억" or "5.28 trillion", won with "원" or "won" behind, a share as "14.2 %"; "–" for what isn't finite. */
+void words_add(struct text *out, enum report_language language, enum word word, double value);
+
+#endif
