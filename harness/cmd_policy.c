@@ -78,8 +78,11 @@ static int run(struct cli *cli, struct error *err)
         free(json);
     } else if (ok && policy_write(figures, directory, korean, english, err)) {
         print_summary(figures);
-        printf("\nReport:%s%s%s%s%s\n", korean ? " " : "", korean ? directory : "", korean ? "/policy.ko.html (한국어)" : "",
-               english ? korean ? ", " : " " : "", english ? directory : "");
+        if (korean)
+            printf("\nReport: %s/policy.ko.html (한국어)", directory);
+        if (english)
+            printf("\nReport: %s/policy.en.html (English)", directory);
+        puts("");
     }
     cJSON_Delete(figures);
     cJSON_Delete(fleet_runs);

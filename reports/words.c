@@ -14,46 +14,58 @@ static double rounded(double value)
     return round(value / step) * step;
 }
 
-/* A number that is rounded already: thousands by comma, at most the decimals that three digits leave. */
-static void add_plain(struct text *out, double value)
+/* Thousands by comma. */
+static void add_digits(struct text *out, const char *digits)
 {
-    double magnitude = fabs(value);
-    int decimals = magnitude >= 100 || magnitude == 0 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : 3;
-    char digits[64];
-    snprintf(digits, sizeof digits, "%.*f", decimals, value);
     size_t whole = strcspn(digits, "."), sign = digits[0] == '-';
-    for (size_t i = 0; digits[i]; i++) {
+    text_add_string(out, sign ? "−" : "");
+    for (size_t i = sign; digits[i]; i++) {
         if (i > sign && i < whole && (whole - i) % 3 == 0)
             text_add_string(out, ",");
         text_add(out, &digits[i], 1);
     }
 }
 
+/* Three significant digits keep their zeros ("57.0"); what somebody wrote down loses them ("20", "4.5"). */
+static void add_plain(struct text *out, double value, bool exact)
+{
+    double magnitude = fabs(value);
+    int decimals = exact ? magnitude >= 100 ? 2 : 4 : magnitude >= 100 || magnitude == 0 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : 3;
+    char digits[64];
+    int n = snprintf(digits, sizeof digits, "%.*f", decimals, value);
+    while (exact && digits[n - 1] == '0')
+        digits[--n] = '\0';
+    if (digits[n - 1] == '.')
+        digits[n - 1] = '\0';
+    add_digits(out, digits);
+}
+
 /* 3.80e12 → "3조 8,000억", 8.6e7 → "8,600만": two units of ten thousand at most, the second where it isn't empty. */
-static void add_korean(struct text *out, double value)
+static bool add_korean(struct text *out, double value)
 {
     static const struct {
         double unit;
         const char *name;
     } units[] = {{1e16, "경"}, {1e12, "조"}, {1e8, "억"}, {1e4, "만"}};
-    if (fabs(value) < 1e6) {
-        add_plain(out, value);
-        return;
-    }
+    if (fabs(value) < 1e6)
+        return false;
     text_add_string(out, value < 0 ? "−" : "");
     double left = fabs(value);
     for (int i = 0, parts = 0; i < 4 && parts < 2; i++) {
         double count = floor(left / units[i].unit + 1e-9);
-        if (count < 1)
+        if (count < 1) {
+            parts += parts > 0;
             continue;
+        }
         text_add_string(out, parts++ ? " " : "");
-        add_plain(out, count);
+        add_plain(out, count, true);
         text_add_string(out, units[i].name);
         left = fmax(left - count * units[i].unit, 0);
     }
+    return true;
 }
 
-static void add_english(struct text *out, double value)
+static bool add_english(struct text *out, double value, bool exact)
 {
     static const struct {
         double unit;
@@ -61,25 +73,35 @@ static void add_english(struct text *out, double value)
     } units[] = {{1e15, "quadrillion"}, {1e12, "trillion"}, {1e9, "billion"}, {1e6, "million"}};
     for (int i = 0; i < 4; i++)
         if (fabs(value) >= units[i].unit) {
-            add_plain(out, value / units[i].unit);
+            add_plain(out, value / units[i].unit, exact);
             text_format(out, " %s", units[i].name);
-            return;
+            return true;
         }
-    add_plain(out, value);
+    return false;
 }
 
-void words_add(struct text *out, enum report_language language, enum word word, double value)
+static void add(struct text *out, enum report_language language, enum word word, double value, bool exact)
 {
     if (!isfinite(value)) {
         text_add_string(out, "–");
         return;
     }
-    value = rounded(word == WORD_PERCENT ? 100 * value : value);
-    if (word == WORD_PLAIN || word == WORD_PERCENT)
-        add_plain(out, value);
-    else if (language == REPORT_KO)
-        add_korean(out, value);
-    else
-        add_english(out, value);
-    text_add_string(out, word == WORD_PERCENT ? " %" : word != WORD_WON ? "" : language == REPORT_KO ? "원" : " won");
+    bool korean = language == REPORT_KO, spelt = false;
+    value = word == WORD_PERCENT ? 100 * value : value;
+    value = exact ? value : rounded(value);
+    if (word == WORD_COUNT || word == WORD_WON)
+        spelt = korean ? add_korean(out, value) : add_english(out, value, exact);
+    if (!spelt)
+        add_plain(out, value, exact);
+    text_add_string(out, word == WORD_PERCENT ? " %" : word != WORD_WON ? "" : !korean ? " won" : spelt ? " 원" : "원");
+}
+
+void words_add(struct text *out, enum report_language language, enum word word, double value)
+{
+    add(out, language, word, value, false);
+}
+
+void words_add_exact(struct text *out, enum report_language language, enum word word, double value)
+{
+    add(out, language, word, value, true);
 }

@@ -10,4 +10,8 @@ enum word { WORD_PLAIN, WORD_COUNT, WORD_WON, WORD_PERCENT };
 /* Appends 5279e9 as "5조 2,800억" or "5.28 trillion", won with "원" or "won" behind, a share as "14.2 %"; "–" for what isn't finite. */
 void words_add(struct text *out, enum report_language language, enum word word, double value);
 
+/* The same with all digits that somebody wrote down: 0.4173 stays "0.4173", 111,070,000 is "1억 1,107만 원". For inputs, not for results.
+ */
+void words_add_exact(struct text *out, enum report_language language, enum word word, double value);
+
 #endif

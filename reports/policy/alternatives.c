@@ -131,6 +131,8 @@ static bool add_tariffs(struct policy *p)
         put_text(row, "label", t->label);
         put_text(row, "class_ko", t->class_ko);
         put_text(row, "class_en", t->class_en);
+        put_text(row, "terms_ko", t->terms_ko);
+        put_text(row, "terms_en", t->terms_en);
         put_number(row, "energy_krw_per_kwh", t->energy_krw_per_kwh);
         put_number(row, "base_krw_per_kw_year", t->base_krw_per_kw_year);
         put_number(row, "flat_krw_per_kwh", tariff_flat(t));
@@ -244,12 +246,13 @@ static bool add_flips(struct policy *p)
     int reference = cheapest_owned(p);
     for (int i = 0; reference >= 0 && i < p->scenario->n_fleets; i++) {
         double price;
-        if (i == reference || !p->scenario->fleets[i].priced || p->scenario->fleets[i].rented)
-            continue;
+        const struct fleet *f = &p->scenario->fleets[i];
+        if (i == reference || !f->priced || f->rented || strcmp(f->device.id, p->scenario->fleets[reference].device.id) == 0)
+            continue; // of the same device the prices themselves say which is dearer
         if (!flip_price(p, i, p->base.fleets[reference].blended_krw, &price))
             return false;
         cJSON *row = cJSON_CreateObject();
-        put_text(row, "fleet", p->scenario->fleets[i].id);
+        put_text(row, "fleet", f->id);
         put_text(row, "reference", p->scenario->fleets[reference].id);
         put_number(row, "price_krw", p->base.fleets[i].price_krw);
         put_number(row, "flip_price_krw", price);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void section_checks(struct page *p)
@@ -27,7 +28,7 @@ void section_checks(struct page *p)
                 text_add_string(&p->html, " … ");
                 put_value(p, "fact", WORD_PLAIN, high);
             }
-            text_format(&p->html, " %s<td>", json_text(row, "unit"));
+            text_format(&p->html, "%s<td>", page_input_unit(p, page_input(p, id)));
             put_value(p, "projected", WORD_PLAIN, ours);
             put_formula(p, strcmp(json_text(row, "what"), "hour") == 0 ? F_HOUR : F_POWER);
             text_add_string(&p->html, "<td>");
@@ -50,8 +51,8 @@ void section_checks(struct page *p)
             put_named(p, row, "name");
             text_add_string(&p->html, " (");
             put_named(p, row, "price_reason");
-            text_add_string(
-                &p->html, page_say(p, "). 토큰, 전력, 탄소에는 들어 있다.</p>\n", "). It is in the tokens, the power and the CO₂.</p>\n"));
+            text_add_string(&p->html, page_say(p, "). 토큰, 전력, 탄소에는 들어 있다.</p>\n",
+                                               "). It is in the tokens, the power and the CO<sub>2</sub>.</p>\n"));
             without++;
         }
     if (!without)
@@ -124,11 +125,12 @@ void section_method(struct page *p)
                       "Per million characters = cost per million output tokens · tokens in 1,000 characters ÷ 1000."},
         [F_VOLUME] = {"하루의 토큰 = 수·제공 부하·섞은 처리량·86,400초.",
                       "Tokens of a day = number · offered load · throughput of the mix · 86,400 s."},
-        [F_POWER] =
-            {"수전 kW = TDP·(서버 ÷ 칩)·(최대 부하 ÷ 정격)·PUE. kWh = 수전 kW·[유휴 + (1 − 유휴)·부하]·8760. tCO₂e = MWh·배출계수. "
-             "지표의 비중은 장치 수로 센다.",
-             "kW from the grid = TDP · (server ÷ chip) · (full load ÷ rated) · PUE. kWh = kW · [idle + (1 − idle) · load] · 8760. tCO₂e = "
-             "MWh · emission factor. Shares among the indicators are by number of devices."},
+        [F_POWER] = {"수전 kW = TDP·(서버 ÷ 칩)·(최대 부하 ÷ 정격)·PUE. kWh = 수전 kW·[유휴 + (1 − 유휴)·부하]·8760. tCO<sub>2</sub>e = "
+                     "MWh·배출계수. "
+                     "지표의 비중은 장치 수로 센다.",
+                     "kW from the grid = TDP · (server ÷ chip) · (full load ÷ rated) · PUE. kWh = kW · [idle + (1 − idle) · load] · 8760. "
+                     "tCO<sub>2</sub>e = "
+                     "MWh · emission factor. Shares among the indicators are by number of devices."},
         [F_BREAK_EVEN] =
             {"손익분기 물량 = 한 달 고정비 ÷ (API 값 − 변동비), 변동비는 부하에 따라 늘어나는 전기요금이다. API 값은 입력과 출력 토큰으로 "
              "가중한다.",
@@ -142,7 +144,7 @@ void section_method(struct page *p)
              "throughput, price and tariff together."},
     };
     page_heading(p, "11. 방법과 공식", "11. Method and formulas");
-    text_add_string(&p->html, "<dl class=formulas>");
+    text_add_string(&p->html, "<dl>");
     for (int i = 1; i < FORMULAS; i++)
         text_format(&p->html, "<dt id=F%d>F%d</dt><dd>%s</dd>\n", i, i, page_say(p, formulas[i].ko, formulas[i].en));
     text_format(&p->html, "</dl>\n<p class=note>%s <code>jeoul policy plans/", page_say(p, "다시 만들기:", "To make it again:"));
@@ -152,46 +154,56 @@ void section_method(struct page *p)
                 page_say(p, ". 목록의 Epoch AI 자료는 CC-BY로 쓸 수 있다.", ". Data of Epoch AI in the list are under CC-BY."));
 }
 
+static void put_origin(struct page *p, const cJSON *row)
+{
+    static const char *const parts[] = {"worked", "note"};
+    page_escape(&p->html, json_text(row, "source"));
+    bool before = json_text(row, "source")[0] != '\0';
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_%s", parts[i], page_say(p, "ko", "en"));
+        if (!json_text(row, name)[0])
+            continue;
+        text_add_string(&p->html, before ? "<br>" : "");
+        page_escape(&p->html, json_text(row, name));
+        before = true;
+    }
+}
+
 void section_inputs(struct page *p)
 {
-    static const char *const basis_ko[] = {"실측", "사실", "추정", "가정"}, *const basis_en[] = {"measured", "fact", "projected",
-                                                                                                 "assumed"};
+    static const struct {
+        const char *id, *ko;
+    } bases[] = {{"measured", "실측"}, {"fact", "사실"}, {"projected", "추정"}, {"assumed", "가정"}};
     const cJSON *row;
     int number = 0;
     page_heading(p, "12. 가정과 출처", "12. Assumptions and sources");
-    text_format(&p->html, "<div class=scroll><table class=inputs><tr><th>#<th class=t>%s<th>%s<th class=t>%s<th class=t>%s</tr>\n",
+    text_format(&p->html,
+                "<div class=scroll><table class=inputs><thead><tr><th>#<th class=t>%s<th>%s<th class=t>%s<th class=t>%s</tr></thead>\n",
                 page_say(p, "항목", "item"), page_say(p, "값과 범위", "value and range"), page_say(p, "성격, 날짜", "kind, date"),
-                page_say(p, "출처 또는 가정의 까닭", "source, or why it is assumed"));
+                page_say(p, "출처, 계산, 가정의 까닭", "source, how it was worked out, why it is assumed"));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "inputs")) {
-        const char *basis = json_text(row, "basis"), *unit = json_text(row, "unit");
+        const char *basis = json_text(row, "basis"), *name = basis;
         double low = json_real(row, "low"), high = json_real(row, "high");
-        bool share = strcmp(unit, "share") == 0 || strcmp(unit, "of price") == 0 || strcmp(unit, "per year") == 0;
-        enum word word = share ? WORD_PERCENT : strcmp(unit, "KRW") == 0 ? WORD_WON : WORD_PLAIN;
-        int kind = 0;
-        while (kind < 3 && strcmp(basis_en[kind], basis) != 0)
-            kind++;
+        enum word word = page_input_word(row);
+        for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
+            if (p->language == REPORT_KO && strcmp(bases[i].id, basis) == 0)
+                name = bases[i].ko;
         number++;
         text_format(&p->html, "<tr id=A%d><td>%d<td class=t>", number, number);
         put_named(p, row, "name");
         text_add_string(&p->html, "<td>");
         put_value(p, basis, word, json_real(row, "value"));
-        if (!share && word != WORD_WON && strcmp(unit, "ratio") != 0)
-            text_format(&p->html, " %s", unit);
+        text_add_string(&p->html, page_input_unit(p, row));
         if (low < high) {
             text_add_string(&p->html, "<br><span class=note>");
-            words_add(&p->html, p->language, word, low);
-            text_add_string(&p->html, " … ");
-            words_add(&p->html, p->language, word, high);
+            put_ends(p, basis, word, low, high);
             text_add_string(&p->html, "</span>");
         }
-        text_format(&p->html, "<td class=t>%s%s<br>", page_say(p, basis_ko[kind], basis_en[kind]),
-                    cJSON_IsTrue(cJSON_GetObjectItem(row, "secondary")) ? page_say(p, " (2차 출처)", " (second hand)") : "");
-        page_date(p, json_text(row, "date"));
-        text_add_string(&p->html, "<td class=t>");
-        page_escape(&p->html, json_text(row, "source"));
-        if (json_text(row, "source")[0] && json_text(row, "note_en")[0])
-            text_add_string(&p->html, "<br>");
-        put_named(p, row, "note");
+        text_format(&p->html, "<td class=\"t d\">%s%s<br>%s<td class=t>", name,
+                    cJSON_IsTrue(cJSON_GetObjectItem(row, "secondary")) ? page_say(p, " (2차)", " (second hand)") : "",
+                    json_text(row, "date"));
+        put_origin(p, row);
         text_add_string(&p->html, "</tr>\n");
     }
     end_table(p);

@@ -26,7 +26,7 @@ static const char *const device_keys[] = {"id",          "name",       "vendor",
 static const char *const property_keys[] = {"value", "source", "date", "reason", NULL};
 static const char *const model_keys[] = {"id",    "total_parameters_b", "active_parameters_b",        "d_model", "vocabulary", "experts",
                                          "top_k", "kv_bytes_per_token", "tokens_per_1000_characters", "source",  "date",       NULL};
-static const char *const fertility_keys[] = {"ko", "ko_low", "ko_high", "en", "source", "date", NULL};
+static const char *const fertility_keys[] = {"ko", "ko_low", "ko_high", "en", "source", "date", "note_ko", "note_en", NULL};
 
 struct catalog {
     cJSON *documents[FILES];
@@ -60,7 +60,7 @@ static bool read_fact(const struct json_at *at, struct quantity *out, struct err
     if (strcmp(confidence, "read") != 0 && strcmp(confidence, "computed") != 0 && strcmp(confidence, "secondary") != 0)
         return json_error(at, err, "confidence \"%.20s\" is none of read, computed, secondary", confidence);
     out->secondary = strcmp(confidence, "secondary") == 0;
-    return !note.value || (json_filled(at, "note_ko", &out->note_ko, err) && json_filled(at, "note_en", &out->note_en, err));
+    return !note.value || (json_filled(at, "note_ko", &out->worked_ko, err) && json_filled(at, "note_en", &out->worked_en, err));
 }
 
 static bool read_property(const struct json_at *device, const char *key, const char *unit, struct quantity *out, struct error *err)
@@ -101,12 +101,15 @@ static bool read_fertility(const struct json_at *model, struct model_shape *out,
     if (!json_only(&at, fertility_keys, err) || !json_value(&at, "ko", 1, 1e4, &ko->value, err) ||
         !json_number_or(&low, 1, ko->value, ko->value, &ko->low, err) ||
         !json_number_or(&high, ko->value, 1e4, ko->value, &ko->high, err) || !json_value(&at, "en", 1, 1e4, &en->value, err) ||
-        !json_filled(&at, "source", &ko->source, err) || !json_date(&at, "date", &ko->date, err))
+        !json_filled(&at, "source", &ko->source, err) || !json_date(&at, "date", &ko->date, err) ||
+        !json_filled(&at, "note_ko", &ko->worked_ko, err) || !json_filled(&at, "note_en", &ko->worked_en, err))
         return false;
     ko->unit = en->unit = "tok/1000 characters";
     en->low = en->high = en->value;
     en->source = ko->source;
     en->date = ko->date;
+    en->worked_ko = ko->worked_ko;
+    en->worked_en = ko->worked_en;
     return true;
 }
 

@@ -135,10 +135,10 @@ void chart_years(struct page *p)
                     json_real(year, "year_krw") / 1e12);
     text_format(
         &s,
-        "EOD\nset ylabel '%s'\nset yrange [0:*]\nset xtics 1\nset key outside top center horizontal\n"
+        "EOD\nset ylabel '%s'\nset yrange [0:*]\nset xrange [%.0f.4:%.0f.6]\nset xtics 1\nset key outside top center horizontal\n"
         "plot $years using ($1-0.2):2:(0.38) with boxes lt 1 title '%s', $years using ($1+0.2):3:(0.38) with boxes lt 2 title '%s'\n",
-        page_say(p, "조 원", "trillion won"), page_say(p, "투자 (장비와 건물)", "investment (equipment and building)"),
-        page_say(p, "연간 비용", "cost of the year"));
+        page_say(p, "조 원", "trillion won"), json_real(p->figures, "from_year") - 1, json_real(p->figures, "to_year"),
+        page_say(p, "투자 (장비와 건물)", "investment (equipment and building)"), page_say(p, "연간 비용", "cost of the year"));
     page_figure(p, &s, "years", page_say(p, "해마다의 투자와 비용 (추정)", "Investment and cost by year (projected)"));
     text_free(&s);
 }

@@ -25,6 +25,8 @@ static void add_input(cJSON *inputs, const char *id, const char *ko, const char 
     cJSON_AddBoolToObject(row, "secondary", q->secondary);
     put_text(row, "date", q->date);
     put_text(row, "source", q->source);
+    put_text(row, "worked_ko", q->worked_ko);
+    put_text(row, "worked_en", q->worked_en);
     put_text(row, "note_ko", q->note_ko);
     put_text(row, "note_en", q->note_en);
     cJSON_AddItemToArray(inputs, row);
@@ -79,19 +81,19 @@ static void add_model_inputs(cJSON *inputs, const struct model_shape *m)
 
 static void add_tariff_input(cJSON *inputs, const struct tariff *t)
 {
-    char id[100], ko[200], en[200];
+    char id[100], ko[240], en[240];
     struct quantity q = {.value = tariff_flat(t),
                          .basis = BASIS_FACT,
                          .source = t->source,
                          .date = t->date,
                          .secondary = true,
-                         .note_ko = "1년 내내 같은 부하의 평균. 기본요금, 기후환경·연료비 조정, 전력기금을 더하고 부가세를 뺐다",
-                         .note_en =
+                         .worked_ko = "1년 내내 같은 부하의 평균. 기본요금, 기후환경요금, 연료비조정요금, 전력기금을 더하고 부가세를 뺐다",
+                         .worked_en =
                              "mean of a load that never changes; with base charge, climate and fuel adders and the fund, without VAT"};
     q.low = q.high = q.value;
     snprintf(id, sizeof id, "tariff/%s", t->label);
-    snprintf(ko, sizeof ko, "%.80s %.40s", t->class_ko, strchr(t->label, ',') ? strchr(t->label, ',') + 2 : "");
-    snprintf(en, sizeof en, "KEPCO %.80s, %.40s", t->class_en, strchr(t->label, ',') ? strchr(t->label, ',') + 2 : "");
+    snprintf(ko, sizeof ko, "%.80s %.80s", t->class_ko, t->terms_ko);
+    snprintf(en, sizeof en, "KEPCO %.80s, %.80s", t->class_en, t->terms_en);
     add_input(inputs, id, ko, en, "KRW/kWh", &q);
 }
 

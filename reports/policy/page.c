@@ -10,28 +10,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What somebody wrote down keeps its digits; what was measured or projected has three. */
+static void put_words(struct page *p, const char *basis, enum word word, double value)
+{
+    bool given = strcmp(basis, "fact") == 0 || strcmp(basis, "assumed") == 0;
+    (given ? words_add_exact : words_add)(&p->html, p->language, word, value);
+}
+
 void put_value(struct page *p, const char *basis, enum word word, double value)
 {
+    if (!isfinite(value)) {
+        text_add_string(&p->html, "–");
+        return;
+    }
     text_format(&p->html, "<span class=%s>", basis);
-    words_add(&p->html, p->language, word, value);
+    put_words(p, basis, word, value);
     text_add_string(&p->html, "</span>");
+}
+
+void put_ends(struct page *p, const char *basis, enum word word, double low, double high)
+{
+    put_words(p, basis, word, low);
+    text_add_string(&p->html, " … ");
+    put_words(p, basis, word, high);
 }
 
 void put_interval_value(struct page *p, const char *basis, enum word word, const cJSON *interval)
 {
     double value = json_real(interval, "value"), low = json_real(interval, "low"), high = json_real(interval, "high");
     put_value(p, basis, word, value);
-    if (!(low < high))
-        return;
-    text_add_string(&p->html, "<br><span class=note>");
-    words_add(&p->html, p->language, word, low);
-    text_add_string(&p->html, " … ");
-    words_add(&p->html, p->language, word, high);
-    text_add_string(&p->html, "</span>");
+    if (low < high) {
+        text_add_string(&p->html, "<br><span class=note>");
+        put_ends(p, basis, word, low, high);
+        text_add_string(&p->html, "</span>");
+    }
+}
+
+/* Footnotes in a row are kept apart. */
+static void part_footnotes(struct page *p)
+{
+    static const char end[] = "</a></sup>";
+    size_t n = sizeof end - 1;
+    if (p->html.length > n && memcmp(p->html.bytes + p->html.length - n, end, n) == 0)
+        text_add_string(&p->html, "<sup>, </sup>");
 }
 
 void put_formula(struct page *p, enum formula formula)
 {
+    part_footnotes(p);
     text_format(&p->html, "<sup><a href=\"#F%d\">F%d</a></sup>", (int)formula, (int)formula);
 }
 
@@ -55,8 +81,57 @@ const cJSON *page_input(const struct page *p, const char *id)
 void put_source(struct page *p, const char *input)
 {
     int row = input_row(p, input);
-    if (row)
-        text_format(&p->html, "<sup><a href=\"#A%d\">%d</a></sup>", row, row);
+    if (!row)
+        return;
+    part_footnotes(p);
+    text_format(&p->html, "<sup><a href=\"#A%d\">%d</a></sup>", row, row);
+}
+
+void put_month(struct page *p, const char *month)
+{
+    int year, number;
+    if (p->language == REPORT_KO && sscanf(month, "%4d-%2d", &year, &number) == 2)
+        text_format(&p->html, "%d년 %d월", year, number);
+    else
+        page_escape(&p->html, month);
+}
+
+enum word page_input_word(const cJSON *input)
+{
+    const char *unit = json_text(input, "unit");
+    bool share = strcmp(unit, "share") == 0 || strcmp(unit, "of price") == 0 || strcmp(unit, "per year") == 0;
+    return share ? WORD_PERCENT : strcmp(unit, "KRW") == 0 ? WORD_WON : WORD_PLAIN;
+}
+
+const char *page_input_unit(const struct page *p, const cJSON *input)
+{
+    static const struct {
+        const char *unit, *ko, *en;
+    } units[] = {{"devices", "장", ""},
+                 {"requests", "건", " requests"},
+                 {"tokens", " 토큰", " tokens"},
+                 {"bytes", "바이트", " bytes"},
+                 {"years", "년", " years"},
+                 {"GPUs", "장", " GPUs"},
+                 {"10⁹", "×10⁹", "×10⁹"},
+                 {"KRW/kWh", "원/kWh", " won/kWh"},
+                 {"KRW/USD", "원/달러", " won/USD"},
+                 {"KRW/h", "원/시간", " won/h"},
+                 {"USD", "달러", " USD"},
+                 {"USD/h", "달러/시간", " USD/h"},
+                 {"USD/W", "달러/W", " USD/W"},
+                 {"USD/M tokens", "달러/100만 토큰", " USD per million tokens"},
+                 {"GB", " GB", " GB"},
+                 {"GB/s", " GB/s", " GB/s"},
+                 {"TFLOP/s", " TFLOP/s", " TFLOP/s"},
+                 {"W", " W", " W"},
+                 {"kW", " kW", " kW"},
+                 {"GW", " GW", " GW"},
+                 {"tCO2e/MWh", " tCO<sub>2</sub>e/MWh", " tCO<sub>2</sub>e/MWh"}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(units[i].unit, json_text(input, "unit")) == 0)
+            return page_say(p, units[i].ko, units[i].en);
+    return "";
 }
 
 void put_input(struct page *p, const char *id, enum word word)
@@ -68,10 +143,10 @@ void put_input(struct page *p, const char *id, enum word word)
 
 void begin_table(struct page *p, const char *const *ko, const char *const *en)
 {
-    text_add_string(&p->html, "<div class=scroll><table><tr>");
+    text_add_string(&p->html, "<div class=scroll><table><thead><tr>");
     for (const char *const *head = p->language == REPORT_KO ? ko : en; *head; head++)
-        text_format(&p->html, "<th>%s", *head);
-    text_add_string(&p->html, "</tr>\n");
+        text_format(&p->html, **head == '<' ? "<th class=t>%s" : "<th>%s", *head + (**head == '<'));
+    text_add_string(&p->html, "</tr></thead>\n");
 }
 
 void end_table(struct page *p)

@@ -27,21 +27,31 @@ void put_value(struct page *page, const char *basis, enum word word, double valu
 /* The same with " (low … high)" in small type behind it where the interval has a range. */
 void put_interval_value(struct page *page, const char *basis, enum word word, const cJSON *interval);
 
+/* "low … high". */
+void put_ends(struct page *page, const char *basis, enum word word, double low, double high);
+
 /* Footnotes: to a formula; to a row of the table of inputs, by its id. */
 void put_formula(struct page *page, enum formula formula);
 void put_source(struct page *page, const char *input);
 
 /* The value and basis of an input. */
 const cJSON *page_input(const struct page *page, const char *id);
+/* How an input is put into words, and its unit in the page's language with a space before it; "" for shares, ratios and won. */
+enum word page_input_word(const cJSON *input);
+const char *page_input_unit(const struct page *page, const cJSON *input);
 /* An input with its range, set by its basis, with its footnote. */
 void put_input(struct page *page, const char *id, enum word word);
 
-void begin_table(struct page *page, const char *const *heads_ko, const char *const *heads_en); // a NULL-terminated row of heads each
+/* A NULL-terminated row of heads in each language; one that begins with '<' stands over text. */
+void begin_table(struct page *page, const char *const *heads_ko, const char *const *heads_en);
 void end_table(struct page *page);
 void put_note(struct page *page, const char *ko, const char *en);
 
 /* Text of the page's language from KEY_ko and KEY_en, escaped. */
 void put_named(struct page *page, const cJSON *object, const char *key);
+
+/* "2026년 12월", or as it is. */
+void put_month(struct page *page, const char *month);
 
 const cJSON *page_fleet(const struct page *page, const char *id);
 

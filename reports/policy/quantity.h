@@ -14,8 +14,9 @@ struct quantity {
     double value, low, high; // value NaN: not known; low ≤ value ≤ high
     enum basis basis;
     bool secondary; // a fact whose source is not the first hand
-    /* Owned by the document; NULL where there is none. What is assumed has notes, what is a fact has a source. */
-    const char *fact, *unit, *date, *source, *note_ko, *note_en;
+    /* Owned by the documents; NULL where there is none. What is a fact has a source, and perhaps how it was worked out; what is assumed
+     * says why, and so may the use of a fact. */
+    const char *fact, *unit, *date, *source, *worked_ko, *worked_en, *note_ko, *note_en;
 };
 
 struct catalog;

@@ -55,15 +55,40 @@ static void put_lever_sentence(struct page *p, const char *lever, const char *ko
     if (!row || isnan(change) || fabs(change) < 0.0005)
         return;
     text_format(&p->html, "<li>%s ", page_say(p, ko, en));
-    words_add(&p->html, p->language, WORD_PERCENT, json_real(input, "low"));
+    words_add_exact(&p->html, p->language, WORD_PERCENT, json_real(input, "low"));
     text_add_string(&p->html, " → ");
-    words_add(&p->html, p->language, WORD_PERCENT, json_real(input, "high"));
+    words_add_exact(&p->html, p->language, WORD_PERCENT, json_real(input, "high"));
     put_source(p, json_text(row, "input"));
     text_add_string(&p->html, page_say(p, ": 토큰 값 ", ": price of a token "));
     put_value(p, "projected", WORD_PERCENT, fabs(change));
     text_format(&p->html, " %s", change > 0 ? page_say(p, "하락", "lower") : page_say(p, "상승", "higher"));
     put_formula(p, F_RANGE);
     text_add_string(&p->html, "</li>\n");
+}
+
+static void put_fleet_source(struct page *p, const cJSON *fleet, const char *kind)
+{
+    char id[160];
+    snprintf(id, sizeof id, "%s/%.100s", kind, json_text(fleet, "id"));
+    put_source(p, id);
+}
+
+static const char *fleet_basis(struct page *p, const cJSON *fleet, const char *kind)
+{
+    char id[160];
+    snprintf(id, sizeof id, "%s/%.100s", kind, json_text(fleet, "id"));
+    const char *basis = json_text(page_input(p, id), "basis");
+    return basis[0] ? basis : "fact";
+}
+
+/* A sum is assumed as soon as one of its parts is. */
+static const char *devices_basis(struct page *p)
+{
+    const cJSON *fleet;
+    cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets"))
+        if (strcmp(fleet_basis(p, fleet, "count"), "assumed") == 0)
+            return "assumed";
+    return "fact";
 }
 
 void section_summary(struct page *p)
@@ -86,12 +111,14 @@ void section_summary(struct page *p)
     key_figure(p, WORD_WON, "year_krw", "",
                page_say(p, "연간 비용 (장비의 연간 몫 포함)", "cost of a year (with the year's share of equipment)"), F_HOUR);
     text_format(&p->html, "</ul>\n<p>%s ", page_say(p, "가속기", "The"));
-    put_value(p, "assumed", WORD_PLAIN, total(p, "devices"));
+    put_value(p, devices_basis(p), WORD_PLAIN, total(p, "devices"));
     text_add_string(&p->html, page_say(p, "장에는 최대 ", " accelerators need "));
     put_value(p, "projected", WORD_PLAIN, total(p, "mw"));
-    text_format(&p->html, " MW%s", page_say(p, "의 전력과 ", " of power and "));
+    text_add_string(&p->html, " MW");
     put_formula(p, F_POWER);
+    text_add_string(&p->html, page_say(p, "의 전력과 ", " of power and "));
     put_value(p, "projected", WORD_WON, total(p, "investment_krw"));
+    put_formula(p, F_HOUR);
     text_add_string(
         &p->html, page_say(p, "의 투자가 들고, 한국어 답변 100만 글자는 ", " of investment; a million Korean characters of answers cost "));
     put_value(p, "projected", WORD_WON, total(p, "korean_krw"));
@@ -100,42 +127,19 @@ void section_summary(struct page *p)
     put_lever_sentence(p, "utilisation", "제공 부하", "offered load");
     put_lever_sentence(p, "facility_credit", "시설 투자 세액공제", "facility tax credit");
     put_lever_sentence(p, "rnd_credit", "연구개발비 세액공제", "R&amp;D tax credit");
+    put_lever_sentence(p, "tariff", "전기요금, 현행 요금표 대비", "electricity, against the present tariff");
     text_add_string(&p->html, "</ul>\n");
     put_note(
         p, "작은 글씨의 범위는 처리량, 장비 가격, 전기요금이 함께 유리한 끝이나 불리한 끝에 있을 때이다.",
         "Ranges in small type: throughput, price of equipment and electricity tariff together at their favourable or their other ends.");
 }
 
-static void put_month(struct page *p, const char *month)
-{
-    int year, number;
-    if (p->language == REPORT_KO && sscanf(month, "%4d-%2d", &year, &number) == 2)
-        text_format(&p->html, "%d년 %d월", year, number);
-    else
-        page_escape(&p->html, month);
-}
-
-static void put_fleet_source(struct page *p, const cJSON *fleet, const char *kind)
-{
-    char id[160];
-    snprintf(id, sizeof id, "%s/%.100s", kind, json_text(fleet, "id"));
-    put_source(p, id);
-}
-
-static const char *fleet_basis(struct page *p, const cJSON *fleet, const char *kind)
-{
-    char id[160];
-    snprintf(id, sizeof id, "%s/%.100s", kind, json_text(fleet, "id"));
-    const char *basis = json_text(page_input(p, id), "basis");
-    return basis[0] ? basis : "fact";
-}
-
 void section_scenario(struct page *p)
 {
     const cJSON *fleet;
     page_heading(p, "2. 시나리오와 정책 수단", "2. Scenario and its levers");
-    begin_table(p, (const char *[]){"물량", "장치", "수", "도착", "1장 가격", NULL},
-                (const char *[]){"fleet", "device", "number", "arrives", "price of one", NULL});
+    begin_table(p, (const char *[]){"물량", "<장치", "수", "도착", "1장 가격", NULL},
+                (const char *[]){"fleet", "<device", "number", "arrives", "price of one", NULL});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         text_add_string(&p->html, "<tr><td>");
         put_named(p, fleet, "name");
@@ -203,8 +207,8 @@ static const char *language_name(const struct page *p, const char *code)
 static void put_run_accuracy(struct page *p)
 {
     const cJSON *run, *row;
-    begin_table(p, (const char *[]){"실행", "모델", "언어", "문항", "정확도와 95 % 구간", "찍기", NULL},
-                (const char *[]){"run", "model", "language", "items", "accuracy and 95 % interval", "chance", NULL});
+    begin_table(p, (const char *[]){"실행", "<모델", "<언어", "문항", "정확도와 95 % 구간", "찍기", NULL},
+                (const char *[]){"run", "<model", "<language", "items", "accuracy and 95 % interval", "chance", NULL});
     cJSON_ArrayForEach(run, cJSON_GetObjectItem(p->figures, "runs"))
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(run, "accuracy")) {
             text_add_string(&p->html, "<tr><td><code>");
@@ -273,13 +277,28 @@ void section_accuracy(struct page *p)
     text_add_string(&p->html, page_say(p, "이다.</p>\n", " in English.</p>\n"));
 }
 
+/* Whether no other row of the run has the same model and phase and is faster. */
+static bool is_fastest(const cJSON *run, const cJSON *row)
+{
+    const cJSON *other;
+    double speed = json_real(cJSON_GetObjectItem(row, "tok_per_s"), "value");
+    cJSON_ArrayForEach(other, cJSON_GetObjectItem(run, "throughput"))
+        if (strcmp(json_text(other, "model"), json_text(row, "model")) == 0 &&
+            strcmp(json_text(other, "phase"), json_text(row, "phase")) == 0 &&
+            json_real(cJSON_GetObjectItem(other, "tok_per_s"), "value") > speed)
+            return false;
+    return true;
+}
+
 static void put_measured_runs(struct page *p)
 {
     const cJSON *run, *row;
-    begin_table(p, (const char *[]){"실행과 기계", "모델", "단계", "배치", "토큰/초와 95 % 구간", NULL},
-                (const char *[]){"run and machine", "model", "phase", "batch", "tok/s and 95 % interval", NULL});
+    begin_table(p, (const char *[]){"실행과 기계", "<모델", "<단계", "배치", "스레드", "토큰/초와 95 % 구간", NULL},
+                (const char *[]){"run and machine", "<model", "<phase", "batch", "threads", "tok/s and 95 % interval", NULL});
     cJSON_ArrayForEach(run, cJSON_GetObjectItem(p->figures, "runs"))
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(run, "throughput")) {
+            if (!is_fastest(run, row))
+                continue;
             text_add_string(&p->html, "<tr><td><code>");
             page_escape(&p->html, json_text(run, "run_id"));
             text_add_string(&p->html, "</code><br><span class=note>");
@@ -289,11 +308,23 @@ static void put_measured_runs(struct page *p)
             page_cell_text(&p->html, strcmp(json_text(row, "phase"), "prefill") == 0 ? page_say(p, "프리필", "prefill")
                                                                                      : page_say(p, "디코드", "decode"));
             page_cell_count(&p->html, json_real(row, "batch"));
+            page_cell_count(&p->html, json_real(row, "threads"));
             text_add_string(&p->html, "<td>");
             put_interval_value(p, "measured", WORD_PLAIN, cJSON_GetObjectItem(row, "tok_per_s"));
             text_add_string(&p->html, "</tr>\n");
         }
     end_table(p);
+    put_note(p, "잰 값. 실행마다 모델과 단계별로 가장 빠른 구성이다. 아래는 시나리오의 장치에 대한 추정이다.",
+             "Measured: of each run the fastest configuration by model and phase. Below: projections for the scenario's devices.");
+}
+
+/* A count that a formula gives, without decimals. */
+static void put_count(struct page *p, double value)
+{
+    if (value > 0)
+        text_format(&p->html, "<span class=projected>%.0f</span>", value);
+    else
+        text_add_string(&p->html, "–");
 }
 
 static void put_fleet_speeds(struct page *p)
@@ -326,7 +357,7 @@ static void put_fleet_speeds(struct page *p)
             text_add_string(&p->html, "</code>");
         }
         text_add_string(&p->html, "<td>");
-        put_value(p, "projected", WORD_PLAIN, json_real(fleet, "devices_per_copy"));
+        put_count(p, json_real(fleet, "devices_per_copy"));
         for (const char *const *key = (const char *const[]){"prefill_tok_per_s", "decode_tok_per_s", "tok_per_s", NULL}; *key; key++) {
             text_add_string(&p->html, "<td>");
             put_interval_value(p, basis, WORD_PLAIN, cJSON_GetObjectItem(fleet, *key));
@@ -398,15 +429,44 @@ void section_performance(struct page *p)
     put_models(p);
 }
 
+/* What the runs measured, or why they could not. */
+static void put_measured_energy(struct page *p)
+{
+    const cJSON *run, *m;
+    if (!cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "runs"))) {
+        page_paragraph(p, "이 보고서에는 전력량을 잰 실행이 없다.", "No run of this report measured energy.");
+        return;
+    }
+    cJSON_ArrayForEach(run, cJSON_GetObjectItem(p->figures, "runs"))
+        cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "counters")) {
+            if (strcmp(json_text(m, "metric"), "energy") != 0)
+                continue;
+            const char *phase = json_text(cJSON_GetObjectItem(m, "labels"), "phase");
+            text_add_string(&p->html, "<p><code>");
+            page_escape(&p->html, json_text(run, "run_id"));
+            text_format(&p->html, "</code>, %s: ",
+                        strcmp(phase, "prefill") == 0 ? page_say(p, "프리필", "prefill") : page_say(p, "디코드", "decode"));
+            if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value"))) {
+                put_value(p, "measured", WORD_PLAIN, json_real(m, "value"));
+                text_add_string(&p->html, " J (package)");
+            } else {
+                text_format(&p->html, "%s (", page_say(p, "잴 수 없음", "not measured"));
+                page_escape(&p->html, json_text(m, "reason"));
+                text_add_string(&p->html, ")");
+            }
+            text_add_string(&p->html, "</p>\n");
+        }
+}
+
 void section_energy(struct page *p)
 {
     const cJSON *fleet;
     char kw[80], mw[80];
-    page_heading(p, "5. 에너지, 전력, 탄소", "5. Energy, power and CO₂");
+    page_heading(p, "5. 에너지, 전력, 탄소", "5. Energy, power and CO<sub>2</sub>");
     snprintf(kw, sizeof kw, "kW<sup><a href=\"#F%d\">F%d</a></sup>", F_POWER, F_POWER);
     snprintf(mw, sizeof mw, "MW<sup><a href=\"#F%d\">F%d</a></sup>", F_POWER, F_POWER);
-    begin_table(p, (const char *[]){"물량", kw, mw, "GWh/년", "tCO₂e/년", NULL},
-                (const char *[]){"fleet", kw, mw, "GWh a year", "tCO₂e a year", NULL});
+    begin_table(p, (const char *[]){"물량", kw, mw, "GWh/년", "tCO<sub>2</sub>e/년", NULL},
+                (const char *[]){"fleet", kw, mw, "GWh a year", "tCO<sub>2</sub>e a year", NULL});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         text_add_string(&p->html, "<tr><td>");
         put_named(p, fleet, "name");
@@ -430,12 +490,12 @@ void section_energy(struct page *p)
     text_add_string(&p->html, page_say(p, "kWh를 쓰고 ", " kWh and emit "));
     put_value(p, "projected", WORD_PLAIN, total(p, "tco2_per_year") * 1e6 / million_tokens_a_year);
     put_formula(p, F_POWER);
-    text_add_string(&p->html, page_say(p, "gCO₂e를 낸다. PUE ", " gCO₂e. PUE "));
+    text_add_string(&p->html, page_say(p, "gCO<sub>2</sub>e를 낸다. PUE ", " gCO<sub>2</sub>e. PUE "));
     put_input(p, "pue", WORD_PLAIN);
     text_add_string(&p->html, page_say(p, ", 배출계수 ", ", emission factor "));
     put_input(p, "carbon", WORD_PLAIN);
-    text_add_string(&p->html, " tCO₂e/MWh.</p>\n");
-    put_note(p, "MW는 냉각을 포함한 최대 부하의 수전 전력, GWh는 제공 부하에서의 한 해 사용량이다. 잰 전력량은 이 보고서에 없다.",
-             "MW: drawn from the grid at full load, cooling included; GWh: in a year at the offered load. No measured energy is in this "
-             "report.");
+    text_add_string(&p->html, " tCO<sub>2</sub>e/MWh.</p>\n");
+    put_note(p, "MW는 냉각을 포함한 최대 부하의 수전 전력, GWh는 제공 부하에서의 한 해 사용량이다.",
+             "MW: drawn from the grid at full load, cooling included; GWh: in a year at the offered load.");
+    put_measured_energy(p);
 }

@@ -90,11 +90,12 @@ static void put_tornado_table(struct page *p)
         put_source(p, id);
         text_add_string(&p->html, "<td>");
         if (input) {
-            put_value(p, json_text(input, "basis"), WORD_PLAIN, json_real(input, "low"));
+            enum word word = page_input_word(input);
+            put_value(p, json_text(input, "basis"), word, json_real(input, "low"));
             text_add_string(&p->html, " → ");
-            put_value(p, json_text(input, "basis"), WORD_PLAIN, json_real(input, "high"));
+            put_value(p, json_text(input, "basis"), word, json_real(input, "high"));
         } else
-            text_add_string(&p->html, page_say(p, "물량마다 다름 (2장)", "by fleet (section 2)"));
+            text_add_string(&p->html, page_say(p, "물량마다 다름 (2절)", "by fleet (section 2)"));
         put_cell(p, WORD_PLAIN, json_real(lever, "at_low_krw"));
         put_cell(p, WORD_PLAIN, json_real(lever, "at_high_krw"));
         text_add_string(&p->html, "</tr>\n");
@@ -173,8 +174,8 @@ static void put_make_or_buy(struct page *p)
     }
     end_table(p);
     const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(p->figures, "apis"), 0);
-    text_format(&p->html, "<p class=note>%s ", page_say(p, "모델 사본 하나(", "For one copy of the model ("));
-    text_format(&p->html, "%.0f %s, ", json_real(first, "devices_per_copy"), page_say(p, "장", "devices"));
+    text_format(&p->html, page_say(p, "<p class=note>모델 사본 하나(%.0f장, ", "<p class=note>For one copy of the model (%.0f devices, "),
+                json_real(first, "devices_per_copy"));
     put_named(p, page_fleet(p, json_text(first, "fleet")), "name");
     text_format(&p->html, ")%s</p>\n",
                 page_say(p, "를 기준으로 셈했다. API의 값은 같은 요청의 입력과 출력 토큰 수로 가중했다.",
@@ -200,7 +201,7 @@ static void put_procurement(struct page *p)
                                 page_say(p, "수", "number"),
                                 page_say(p, "도착", "arrives"),
                                 "MW",
-                                head(heads[0], sizeof heads[0], page_say(p, "투자", "investment"), F_HOUR),
+                                head(heads[0], sizeof heads[0], page_say(p, "투자, 원", "investment, won"), F_HOUR),
                                 head(heads[1], sizeof heads[1], page_say(p, "토큰/일", "tokens a day"), F_VOLUME),
                                 head(heads[2], sizeof heads[2], page_say(p, "100만 토큰, 원", "won per million tokens"), F_TOKENS_COST),
                                 NULL};
@@ -212,9 +213,10 @@ static void put_procurement(struct page *p)
         text_add_string(&p->html, "<td>");
         put_value(p, json_text(page_input(p, id), "basis"), WORD_PLAIN, json_real(fleet, "count"));
         put_source(p, id);
-        page_cell_text(&p->html, json_text(fleet, "arrives"));
+        text_add_string(&p->html, "<td class=d>");
+        put_month(p, json_text(fleet, "arrives"));
         put_cell(p, WORD_PLAIN, json_real(fleet, "mw"));
-        put_interval_cell(p, WORD_WON, cJSON_GetObjectItem(fleet, "investment_krw"));
+        put_interval_cell(p, WORD_COUNT, cJSON_GetObjectItem(fleet, "investment_krw"));
         put_interval_cell(p, WORD_COUNT, cJSON_GetObjectItem(fleet, "tokens_per_day"));
         put_interval_cell(p, WORD_PLAIN, cJSON_GetObjectItem(fleet, "blended_krw"));
         text_add_string(&p->html, "</tr>\n");
@@ -232,7 +234,7 @@ static void put_years(struct page *p)
                                 head(heads[1], sizeof heads[1], page_say(p, "연간 비용", "cost of the year"), F_HOUR),
                                 head(heads[2], sizeof heads[2], page_say(p, "토큰", "tokens"), F_VOLUME),
                                 head(heads[3], sizeof heads[3], "GWh", F_POWER),
-                                head(heads[4], sizeof heads[4], "tCO₂e", F_POWER),
+                                head(heads[4], sizeof heads[4], "tCO<sub>2</sub>e", F_POWER),
                                 NULL};
     text_format(&p->html, "<h3>%s</h3>\n", page_say(p, "해마다", "Year by year"));
     chart_years(p);
@@ -260,14 +262,14 @@ static void put_credits(struct page *p)
         if (json_real(row, "facility") > 0)
             break;
         text_add_string(&p->html, "<th>");
-        words_add(&p->html, p->language, WORD_PERCENT, json_real(row, "rnd"));
+        words_add_exact(&p->html, p->language, WORD_PERCENT, json_real(row, "rnd"));
     }
     text_format(&p->html, "<th>%s</tr>", page_say(p, "시설 공제액", "facility credit in won"));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "credits")) {
         double facility = json_real(row, "facility");
         if (facility != before) {
             text_add_string(&p->html, "<tr><td>");
-            words_add(&p->html, p->language, WORD_PERCENT, facility);
+            words_add_exact(&p->html, p->language, WORD_PERCENT, facility);
         }
         before = facility;
         put_cell(p, WORD_PLAIN, json_real(row, "blended_krw"));
@@ -302,23 +304,21 @@ static void put_tariffs(struct page *p)
     begin_table(p, list, list);
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "tariffs")) {
         char id[100];
-        const char *label = json_text(row, "label"), *comma = strchr(label, ',');
-        snprintf(id, sizeof id, "tariff/%.80s", label);
+        snprintf(id, sizeof id, "tariff/%.80s", json_text(row, "label"));
         text_add_string(&p->html, "<tr><td>");
         put_named(p, row, "class");
         text_add_string(&p->html, ", ");
-        page_escape(&p->html, comma ? comma + 2 : "");
+        put_named(p, row, "terms");
         put_source(p, id);
         text_add_string(&p->html, "<td>");
-        put_value(p, "fact", WORD_PLAIN, json_real(row, "flat_krw_per_kwh"));
+        words_add(&p->html, p->language, WORD_PLAIN, json_real(row, "flat_krw_per_kwh"));
         put_cell(p, WORD_PLAIN, json_real(row, "blended_krw"));
         put_cell(p, WORD_WON, json_real(row, "year_krw"));
         text_add_string(&p->html, "</tr>\n");
     }
     end_table(p);
-    put_note(
-        p, "데이터센터는 산업용이 아니라 일반용(을) 요금을 낸다. 첫 행이 이 시나리오의 요금이다. high_a는 22.9 kV, high_b는 154 kV.",
-        "Data centres pay the general tariff, not the industrial one. The first row is this scenario's. high_a: 22.9 kV, high_b: 154 kV.");
+    put_note(p, "데이터센터는 산업용이 아니라 일반용(을) 요금을 낸다. 첫 행이 이 시나리오의 요금이다.",
+             "Data centres pay the general tariff, not the industrial one. The first row is this scenario's.");
 }
 
 void section_procurement(struct page *p)
@@ -352,7 +352,7 @@ void section_supply(struct page *p)
         text_add_string(&p->html, "<tr><td>");
         put_named(p, row, "name");
         text_add_string(&p->html, "<td>");
-        put_value(p, "fact", strcmp(json_text(row, "unit"), "share") == 0 ? WORD_PERCENT : WORD_PLAIN, json_real(row, "value"));
+        words_add(&p->html, p->language, strcmp(json_text(row, "unit"), "share") == 0 ? WORD_PERCENT : WORD_PLAIN, json_real(row, "value"));
         put_source(p, json_text(row, "fact"));
         put_source(p, json_text(row, "divisor"));
         text_add_string(&p->html, "</tr>\n");

@@ -167,6 +167,25 @@ static bool find_class(const struct json_at *tariff, const char *class, struct j
     return json_error(&classes, err, "there is no class \"%.32s\"", class);
 }
 
+/* Voltages by KEPCO's names. */
+static const struct {
+    const char *id, *ko, *en;
+} voltages[] = {
+    {"high_a", "고압 A (22.9 kV)", "22.9 kV"}, {"high_b", "고압 B (154 kV)", "154 kV"}, {"high_c", "고압 C (345 kV)", "345 kV"}};
+
+static void name_terms(const char *class, const char *voltage, const char *option, struct tariff *out)
+{
+    const char *ko = voltage, *en = voltage;
+    for (size_t i = 0; i < sizeof voltages / sizeof *voltages; i++)
+        if (strcmp(voltages[i].id, voltage) == 0) {
+            ko = voltages[i].ko;
+            en = voltages[i].en;
+        }
+    snprintf(out->label, sizeof out->label, "%.20s, %.20s, %.8s", class, voltage, option);
+    snprintf(out->terms_ko, sizeof out->terms_ko, "%.30s, 선택 %.8s", ko, option);
+    snprintf(out->terms_en, sizeof out->terms_en, "%.30s, option %.8s", en, option);
+}
+
 bool tariff_read(const struct json_at *at, const char *class, const char *voltage, const char *option, struct tariff *out,
                  struct error *err)
 {
@@ -181,13 +200,13 @@ bool tariff_read(const struct json_at *at, const char *class, const char *voltag
         !read_adders(at, out, err) || !find_class(at, class, &kind, err) || !json_filled(&kind, "name_ko", &out->class_ko, err) ||
         !json_filled(&kind, "name_en", &out->class_en, err) || !read_discount(&kind, &discount, err))
         return false;
-    struct json_at voltages = json_member(&kind, "voltages"), line = json_member(&voltages, voltage), terms = json_member(&line, option);
+    struct json_at lines = json_member(&kind, "voltages"), line = json_member(&lines, voltage), terms = json_member(&line, option);
     if (!json_only(&terms, option_keys, err) || !json_value(&terms, "krw_per_kw_month", 0, 1e6, &base, err) ||
         !read_prices(&terms, price, err))
         return false;
     out->base_krw_per_kw_year = 12 * base;
     out->energy_krw_per_kwh = mean_price(&calendar, price, &discount);
-    snprintf(out->label, sizeof out->label, "%.20s, %.20s, %.8s", class, voltage, option);
+    name_terms(class, voltage, option, out);
     return true;
 }
 

@@ -12,7 +12,7 @@ struct tariff {
     double adders_krw_per_kwh;   // climate and environment, fuel adjustment
     double fund_rate;            // electric power industry fund, on the whole bill; VAT is left out: it is recovered
     const char *name_ko, *name_en, *class_ko, *class_en, *source, *date; // owned by the document
-    char label[64];                                                      // "general_b, high_b, II"
+    char label[64], terms_ko[64], terms_en[64]; // "general_b, high_b, II", "고압 B (154 kV), 선택 II", "154 kV, option II"
 };
 
 /* `at`: a tariff of the catalogue. The mean is taken over the hours of the year 2027, on Saturdays with the peak band at the price of the
