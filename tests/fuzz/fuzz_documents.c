@@ -1,9 +1,11 @@
-/* Any bytes as each of the JSON documents that people write: a plan, a price book, a task, the shape of a synthetic model. */
+/* Any bytes as each of the JSON documents that people write: a plan, a price book, a task, the shape of a synthetic model, a policy
+ * scenario, a file of the catalogue. */
 #include "base/memory.h"
 #include "engine/synth.h"
 #include "eval/eval.h"
 #include "harness/plan.h"
 #include "reports/cost.h"
+#include "reports/policy/policy.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,10 +18,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static char directory[64], path[96];
 
+/* The catalogue's files, so that one of them can be replaced. */
+static const char *const catalog_files[4] = {"facts.json", "devices.json", "models.json", "tariffs.json"};
+
+static void remove_catalog(void)
+{
+    char name[128];
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s/%s", directory, catalog_files[i]);
+        unlink(name);
+    }
+}
+
 static void remove_all(void)
 {
+    remove_catalog();
     unlink(path);
     rmdir(directory);
+}
+
+/* Three files of the catalogue that comes with jeoul (from the repository's root) and the document in place of the fourth. */
+static void link_catalog(int replaced)
+{
+    char name[128], target[4096], root[3072];
+    remove_catalog();
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s/%s", directory, catalog_files[i]);
+        snprintf(target, sizeof target, "%s/reports/catalog/%s", getcwd(root, sizeof root) ? root : ".", catalog_files[i]);
+        if (symlink(i == replaced ? path : target, name) != 0)
+            abort();
+    }
 }
 
 static bool put(const uint8_t *bytes, size_t n)
@@ -43,6 +71,22 @@ static void ignore_task(void *context, const struct eval_task_info *info)
         abort();
 }
 
+/* A scenario that is taken has figures, or says why not. */
+static void try_scenario(const char *scenario_path, const char *catalog)
+{
+    struct error err = {0};
+    struct scenario *scenario = scenario_open(scenario_path, catalog, &err);
+    if (!scenario && (err.code == ERROR_NONE || !err.message[0]))
+        abort();
+    cJSON *none = cJSON_CreateArray(),
+          *figures = scenario ? policy_figures(scenario, none, none, "reports/prices/default.json", &err) : NULL;
+    if (scenario && !figures && !err.message[0])
+        abort();
+    cJSON_Delete(figures);
+    cJSON_Delete(none);
+    scenario_close(scenario);
+}
+
 /* What a reader refuses it explains. */
 static void must_explain(bool ok, const struct error *err)
 {
@@ -55,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct error err = {0};
     if (!n || !put(bytes + 1, n - 1))
         return 0;
-    switch (bytes[0] & 3) {
+    switch (bytes[0] & 7) {
     case 0: {
         struct plan plan;
         bool ok = plan_read(path, &plan, &err);
