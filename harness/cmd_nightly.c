@@ -1,15 +1,19 @@
 /* jeoul nightly: runs a plan and compares it with the nights before. */
 #include "harness/verbs.h"
 
+#include "base/json.h"
+
 #include "harness/runner.h"
 #include "harness/store.h"
 #include "reports/nightly.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_CONFIRMED = 3 };
@@ -27,7 +31,7 @@ static bool take_lock(const char *directory, int *lock, struct error *err)
     return true;
 }
 
-/* The finished ordinary runs of the plan's name, oldest first, without tonight's. */
+/* The finished runs of the plan's name and their reruns, oldest first, without tonight's. */
 static cJSON *read_earlier(struct runner *r, const char *tonight, struct error *err)
 {
     cJSON *runs = store_list(r->store, err), *earlier = cJSON_CreateArray();
@@ -37,7 +41,7 @@ static cJSON *read_earlier(struct runner *r, const char *tonight, struct error *
         const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(run, "run_id")),
                    *plan = cJSON_GetStringValue(cJSON_GetObjectItem(run, "plan"));
         if (!ok || !plan || strcmp(plan, r->plan.name) != 0 || strcmp(id, tonight) == 0 ||
-            !cJSON_IsString(cJSON_GetObjectItem(run, "finished")) || cJSON_IsString(cJSON_GetObjectItem(run, "rerun_of")))
+            !cJSON_IsString(cJSON_GetObjectItem(run, "finished")) || strcmp(json_text(run, "rerun_of"), tonight) == 0)
             continue;
         cJSON *document = store_export(r->store, id, err);
         ok = document != NULL;
@@ -65,6 +69,13 @@ static bool run_once(struct runner *r, cJSON *tonight, struct error *err)
     return document != NULL;
 }
 
+static void wait_for(int64_t seconds)
+{
+    struct timespec left = {.tv_sec = (time_t)seconds};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+}
+
 /* Tonight's figures: after one run, and once more after the reruns of what is suspect. */
 static cJSON *spend_night(struct runner *r, int *failed, struct error *err)
 {
@@ -79,8 +90,9 @@ static cJSON *spend_night(struct runner *r, int *failed, struct error *err)
         r->wanted = is_suspect;
         r->context = figures;
         for (int i = 0; ok && i < NIGHTLY_RERUNS; i++) {
-            fprintf(stderr, "%d series suspect: measured again, %d of %d\n", nightly_count(figures, NIGHTLY_SUSPECT), i + 1,
-                    NIGHTLY_RERUNS);
+            fprintf(stderr, "%d series suspect: measured again in %d s, %d of %d\n", nightly_count(figures, NIGHTLY_SUSPECT),
+                    (int)r->plan.rerun_wait_s, i + 1, NIGHTLY_RERUNS);
+            wait_for(r->plan.rerun_wait_s); // what disturbed the first run, a neighbour or a backup, may be over by then
             ok = run_once(r, tonight, err);
         }
         cJSON *again = ok ? nightly_figures(earlier, tonight, r->plan.minimum_effect, err) : NULL;

@@ -19,7 +19,7 @@ static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
 static const char *const bench_keys[] = {"models", "prompt", "generate", "batch", "threads", "kv", "repeats", "warmup", NULL};
 static const char *const eval_keys[] = {"models", "tasks", "limit", "data", NULL};
 static const char *const price_keys[] = {"book", "system", NULL};
-static const char *const nightly_keys[] = {"minimum_effect", NULL};
+static const char *const nightly_keys[] = {"minimum_effect", "rerun_wait_s", NULL};
 static const char *const cell_keys[] = {"seconds", "memory_bytes", NULL};
 
 static char *format_id(struct plan *plan, struct error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -237,8 +237,8 @@ static bool read_document(struct plan *plan, struct error *err)
 {
     struct json_at root = json_root(plan->path, plan->document), models = json_member(&root, "models"), price = json_member(&root, "price"),
                    cell = json_member(&root, "cell"), nightly = json_member(&root, "nightly"),
-                   effect = json_member(&nightly, "minimum_effect"), limits = json_member(&root, "limits"),
-                   schema = json_member(&root, "schema");
+                   effect = json_member(&nightly, "minimum_effect"), wait = json_member(&nightly, "rerun_wait_s"),
+                   limits = json_member(&root, "limits"), schema = json_member(&root, "schema");
     const char *version;
     int count;
     bool probe;
@@ -263,7 +263,9 @@ static bool read_document(struct plan *plan, struct error *err)
     if (cell.value && !(json_only(&cell, cell_keys, err) && number_of(&cell, "seconds", 1, 86400, 600, &plan->cell_seconds, err) &&
                         number_of(&cell, "memory_bytes", 1 << 20, INT64_MAX >> 11, 0, &plan->cell_memory_bytes, err)))
         return false;
-    if ((nightly.value && !json_only(&nightly, nightly_keys, err)) || !json_number_or(&effect, 0.001, 1, 0.05, &plan->minimum_effect, err))
+    if ((nightly.value && !json_only(&nightly, nightly_keys, err)) ||
+        !json_number_or(&effect, 0.001, 1, 0.05, &plan->minimum_effect, err) ||
+        !json_integer_or(&wait, 0, 86400, 60, &plan->rerun_wait_s, err))
         return false;
     if (probe && !add_cell(plan, format_id(plan, err, "limits"), "limits", -1, 0, cJSON_CreateObject(), err))
         return false;

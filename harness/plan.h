@@ -34,6 +34,7 @@ struct plan {
     const char *price_book, *price_system;   // NULL: none named
     int64_t cell_seconds, cell_memory_bytes; // 0: no limit of memory
     double minimum_effect;                   // of nightly, a fraction (0.05)
+    int64_t rerun_wait_s;                    // of nightly, before each rerun (60)
     struct arena arena;
     size_t cell_capacity;
 };

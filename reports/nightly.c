@@ -47,9 +47,6 @@ bool nightly_judge(const double *history, size_t n_history, const double *tonigh
     return true;
 }
 
-/* --- series
- * ------------------------------------------------------------------------------------------------------------------------------- */
-
 enum { MAX_REPEATS = 1000, MAX_RUNS = 4096 };
 
 /* Bytes of a cell's id without its repeat: "bench/m/p8-n1-b1-t1-kv_f16" of "…/r3". */
@@ -131,33 +128,82 @@ static bool add_run(cJSON *series, const cJSON *run, bool tonight, struct error 
         cJSON_AddNumberToObject(point, "high", s.ci95_high);
         cJSON_AddNumberToObject(point, "n", (double)n);
         cJSON_AddBoolToObject(point, "tonight", tonight);
+        const char *rerun_of = json_text(run, "rerun_of");
+        cJSON_AddItemToObject(point, "rerun_of", rerun_of[0] ? cJSON_CreateString(rerun_of) : cJSON_CreateNull());
         cJSON_AddItemToArray(points, point);
     }
     free(values);
     return ok;
 }
 
-static bool judge_series(cJSON *row, const char *system_id, double minimum_effect, struct error *err)
+static bool is_tonight(const cJSON *point)
 {
-    size_t n_history = 0, n_tonight = 0;
-    const cJSON *point;
-    double *history = memory_array(MAX_RUNS, sizeof *history, "history", err), tonight[NIGHTLY_RERUNS + 1];
+    return cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight"));
+}
+
+/* Whether a point is a night of its own, not one night's rerun. */
+static bool is_night(const cJSON *point)
+{
+    return !json_text(point, "rerun_of")[0];
+}
+
+/* A night (its point and its reruns') against the nights of its segment before it. */
+static bool judge_night(const cJSON *points, const cJSON *night, double minimum_effect, struct nightly_verdict *out, size_t *n_history,
+                        struct error *err)
+{
+    double *history = memory_array(MAX_RUNS, sizeof *history, "history", err), values[NIGHTLY_RERUNS + 1];
+    size_t n = 0;
+    bool before = true;
+    *n_history = 0;
     if (!history)
         return false;
-    cJSON_ArrayForEach(point, cJSON_GetObjectItem(row, "points")) {
-        double value = cJSON_GetObjectItem(point, "value")->valuedouble;
-        if (!(value > 0) || strcmp(json_text(point, "system_id"), system_id) != 0)
+    const cJSON *point;
+    cJSON_ArrayForEach(point, points) {
+        double value = json_real(point, "value");
+        before = before && point != night;
+        if (!(value > 0) || strcmp(json_text(point, "system_id"), json_text(night, "system_id")) != 0)
             continue; // an accuracy of 0 has no ratio; another machine is another segment
-        if (cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight"))) {
-            if (n_tonight <= NIGHTLY_RERUNS)
-                tonight[n_tonight++] = value;
-        } else if (n_history < MAX_RUNS)
-            history[n_history++] = value;
+        bool own = point == night || (is_tonight(point) && is_tonight(night)) ||
+                   strcmp(json_text(point, "rerun_of"), json_text(night, "run_id")) == 0;
+        if (own && n <= NIGHTLY_RERUNS)
+            values[n++] = value;
+        else if (!own && before && is_night(point) && *n_history < MAX_RUNS)
+            history[(*n_history)++] = value;
     }
-    struct nightly_verdict v;
-    bool ok = nightly_judge(history, n_history, tonight, n_tonight, minimum_effect, &v, err);
+    bool ok = nightly_judge(history, *n_history, values, n, minimum_effect, out, err);
     free(history);
-    if (!ok)
+    return ok;
+}
+
+/* What a chart marks: the night from which a change was confirmed, and where a machine or compiler changed. */
+static bool mark_changes(const cJSON *points, double minimum_effect, struct error *err)
+{
+    cJSON *point;
+    const cJSON *before = NULL;
+    cJSON_ArrayForEach(point, points) {
+        struct nightly_verdict v;
+        size_t n_history;
+        if (!is_night(point) || (before && is_tonight(before)))
+            continue;
+        if (!judge_night(points, point, minimum_effect, &v, &n_history, err))
+            return false;
+        bool segment = before && strcmp(json_text(before, "system_id"), json_text(point, "system_id")) != 0;
+        if (v.state == NIGHTLY_CONFIRMED || v.state == NIGHTLY_IMPROVED || segment)
+            cJSON_AddStringToObject(point, "change", segment ? "segment" : nightly_state_names[v.state]);
+        before = point;
+    }
+    return true;
+}
+
+static bool judge_series(cJSON *row, double minimum_effect, struct error *err)
+{
+    const cJSON *points = cJSON_GetObjectItem(row, "points"), *tonight;
+    cJSON_ArrayForEach(tonight, points)
+        if (is_tonight(tonight))
+            break;
+    struct nightly_verdict v = {.state = NIGHTLY_NO_DATA, .effect = minimum_effect};
+    size_t n_history = 0;
+    if (!mark_changes(points, minimum_effect, err) || (tonight && !judge_night(points, tonight, minimum_effect, &v, &n_history, err)))
         return false;
     cJSON_AddStringToObject(row, "state", nightly_state_names[v.state]);
     cJSON_AddNumberToObject(row, "history", (double)n_history);
@@ -193,7 +239,7 @@ cJSON *nightly_figures(const cJSON *earlier, const cJSON *tonight, double minimu
     cJSON_ArrayForEach(run, tonight)
         ok = ok && add_run(series, run, true, err);
     cJSON_ArrayForEach(row, series)
-        ok = ok && judge_series(row, system_id, minimum_effect, err);
+        ok = ok && judge_series(row, minimum_effect, err);
     if (ok)
         return root;
     cJSON_Delete(root);

@@ -25,9 +25,9 @@ struct nightly_verdict {
 bool nightly_judge(const double *history, size_t n_history, const double *tonight, size_t n_tonight, double minimum_effect,
                    struct nightly_verdict *out, struct error *err) MUST_CHECK;
 
-/* earlier: run documents of the same plan, oldest first, without reruns; tonight: tonight's run document and then those of its reruns. Runs
- * of another machine or compiler (system.id) are other segments: they are shown and never compared. Schema jeoul/nightly/1,
- * docs/nightly.md.
+/* earlier: run documents of the same plan, oldest first, each night's reruns (rerun_of) behind it; tonight: tonight's run document and then
+ * those of its reruns. Runs of another machine or compiler (system.id) are other segments: they are shown and never compared. Schema
+ * jeoul/nightly/1, docs/nightly.md.
  */
 cJSON *nightly_figures(const cJSON *earlier, const cJSON *tonight, double minimum_effect, struct error *err) MUST_CHECK;
 

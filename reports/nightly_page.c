@@ -54,6 +54,33 @@ static void series_table(struct page *p)
     text_add_string(&p->html, "</table></div>\n");
 }
 
+/* Earlier nights' reruns decided about them and are not shown again. */
+static bool is_shown(const cJSON *point)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight")) || !json_text(point, "rerun_of")[0];
+}
+
+/* A line and a word at each night from which a change was confirmed, and where the machine or compiler changed. */
+static int mark_changes(struct text *s, const struct page *p, const cJSON *row)
+{
+    const cJSON *point;
+    int at = 0;
+    cJSON_ArrayForEach(point, cJSON_GetObjectItem(row, "points")) {
+        const char *change = json_text(point, "change");
+        at += is_shown(point);
+        if (!change[0])
+            continue;
+        bool segment = strcmp(change, "segment") == 0;
+        text_format(s,
+                    "set arrow from %.1f, graph 0 to %.1f, graph 1 nohead dt 2 lc rgb '%s'\nset label '%s' at %.1f, graph 0.06 rotate by "
+                    "90 left offset 0.8,0 tc rgb '%s'\n",
+                    at - 0.5, at - 0.5, segment ? "#777777" : "#D55E00",
+                    segment ? page_say(p, "기계·컴파일러 변경", "machine or compiler") : state_name(p, change), at - 0.5,
+                    segment ? "#777777" : "#D55E00");
+    }
+    return at;
+}
+
 /* A block of points: other segments, this one, or tonight. */
 static int put_points(struct text *s, const struct page *p, const cJSON *row, char name, bool tonight, bool own)
 {
@@ -62,6 +89,8 @@ static int put_points(struct text *s, const struct page *p, const cJSON *row, ch
     text_format(s, "$%c << EOD\n", name);
     cJSON_ArrayForEach(point, cJSON_GetObjectItem(row, "points")) {
         bool same = strcmp(json_text(point, "system_id"), json_text(p->figures, "system_id")) == 0;
+        if (!is_shown(point))
+            continue;
         at++;
         if (cJSON_IsTrue(cJSON_GetObjectItem(point, "tonight")) == tonight && (tonight || same == own)) {
             text_format(s, "%d %.6g %.6g %.6g\n", at, json_real(point, "value"), json_real(point, "low"), json_real(point, "high"));
@@ -78,11 +107,12 @@ static void series_chart(struct page *p, const cJSON *row, int index)
     char id[24];
     snprintf(id, sizeof id, "series%d", index);
     chart_begin(&s, 960, 300);
+    int shown = mark_changes(&s, p, row);
     int others = put_points(&s, p, row, 'a', false, false), before = put_points(&s, p, row, 'b', false, true);
     (void)put_points(&s, p, row, 'c', true, true);
     text_format(&s,
                 "set yrange [0:*]\nset xrange [0.5:%.1f]\nset key outside top center horizontal\nset xlabel '%s'\nset ylabel '%s'\nplot ",
-                cJSON_GetArraySize(cJSON_GetObjectItem(row, "points")) + 0.5, page_say(p, "실행 순서", "run, in order"),
+                shown + 0.5, page_say(p, "실행 순서", "run, in order"),
                 strcmp(json_text(row, "metric"), "acc") == 0 ? page_say(p, "정확도", "accuracy") : page_say(p, "토큰/초", "tok/s"));
     if (others)
         text_format(&s, "$a using 1:2:3:4 with yerrorbars lc rgb '#999999' pt 6 title '%s', ",

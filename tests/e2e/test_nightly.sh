@@ -4,7 +4,7 @@
 cat >night.json <<'JSON'
 {"schema": "jeoul/plan/1", "name": "night", "limits": false, "models": [{"id": "t", "synth": {"shape": "tiny", "quant": "q8_0"}}],
  "bench": [{"models": ["t"], "prompt": 64, "generate": 8, "threads": 1}], "eval": [{"models": ["t"], "tasks": ["builtin_ko_particles"]}],
- "nightly": {"minimum_effect": 0.1}}
+ "nightly": {"minimum_effect": 0.1, "rerun_wait_s": 0}}
 JSON
 check "the first night has no verdict" bash -c "$JEOUL nightly night.json --out nights --json | jq -e '.series | length == 3 and all(.state == \"no-data\" and .ratio == null)'"
 "$JEOUL" results export latest --store nights/jeoul.db >night-run.json
@@ -33,5 +33,5 @@ check "nights of another machine give no verdict" bash -c "$JEOUL nightly night.
 exec 9>nights/nightly.lock && flock 9
 refuse 1 'another night is still running' "$JEOUL" nightly night.json --out nights
 exec 9>&-
-sed 's/0.1}/7}/' night.json >bad-night.json
+sed 's/0.1,/7,/' night.json >bad-night.json
 refuse 2 'nightly.minimum_effect' "$JEOUL" nightly bad-night.json --out bad-night

@@ -112,6 +112,47 @@ Test(nightly, series_are_medians_of_repeats_and_other_machines_are_not_compared)
     cJSON_Delete(tonight);
 }
 
+/* 5 nights, a sixth that was slower and measured again three times, a seventh on a machine of another kind. */
+Test(nightly, a_change_that_was_confirmed_stays_marked)
+{
+    cJSON *earlier = cJSON_CreateArray(), *tonight = cJSON_CreateArray();
+    for (int i = 0; i < 5; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "n%d", i);
+        cJSON_AddItemToArray(earlier, make_run(id, "here", 100 + i * 0.1, 0.5, false));
+    }
+    for (int i = 0; i < 4; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "slow%d", i);
+        cJSON *run = make_run(id, "here", 70 + i * 0.1, 0.5, false);
+        if (i)
+            cJSON_AddStringToObject(run, "rerun_of", "slow0");
+        cJSON_AddItemToArray(earlier, run);
+    }
+    cJSON_AddItemToArray(tonight, make_run("now", "there", 100, 0.5, false));
+    cJSON *figures = nightly_figures(earlier, tonight, 0.05, NULL);
+    cr_assert_not_null(figures);
+    const cJSON *row = series(figures, "decode_throughput"), *points = cJSON_GetObjectItem(row, "points"), *point;
+    cr_expect_eq(cJSON_GetArraySize(points), 10);
+    int at = 0;
+    cJSON_ArrayForEach(point, points) {
+        const cJSON *change = cJSON_GetObjectItem(point, "change");
+        cr_expect_str_eq(change ? change->valuestring : "", at == 5 ? "confirmed" : at == 9 ? "segment" : "", "point %d", at);
+        at++;
+    }
+    cr_expect_str_eq(cJSON_GetObjectItem(row, "state")->valuestring, "no-data");
+    cJSON_Delete(figures);
+    /* the next night at home has six nights before it, not nine */
+    cJSON *home = cJSON_CreateArray();
+    cJSON_AddItemToArray(home, make_run("home", "here", 100, 0.5, false));
+    figures = nightly_figures(earlier, home, 0.05, NULL);
+    cr_expect_eq(cJSON_GetObjectItem(series(figures, "decode_throughput"), "history")->valueint, 6);
+    cJSON_Delete(figures);
+    cJSON_Delete(home);
+    cJSON_Delete(earlier);
+    cJSON_Delete(tonight);
+}
+
 Test(nightly, failed_cells_give_no_value)
 {
     cJSON *earlier = cJSON_CreateArray(), *tonight = cJSON_CreateArray();
