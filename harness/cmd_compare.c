@@ -48,6 +48,22 @@ static void print_range(const char *what, const cJSON *interval, const char *uni
         printf(" (%s … %s)%s", number_for_people(json_real(interval, "low")), number_for_people(json_real(interval, "high")), unit);
 }
 
+static void print_limit(const cJSON *option)
+{
+    double share = json_real(option, "of_limit"), memory = json_real(option, "peak_rss");
+    const cJSON *price = cJSON_GetObjectItem(option, "price");
+    puts("");
+    if (!isnan(memory))
+        printf("  memory %s;", bytes_for_people(memory));
+    if (isnan(share))
+        printf("  limit not measured");
+    else
+        printf("  decode at %.0f %% of the %s", 100 * share,
+               strcmp(json_text(option, "limit"), "read_bandwidth") == 0 ? "read bandwidth" : "int8 peak");
+    if (cJSON_IsTrue(cJSON_GetObjectItem(price, "stale")))
+        printf(";  price stale, %.0f days old", json_real(price, "age_days"));
+}
+
 /* Models are never mixed in a table without saying so: each model, quantisation and version has its own heading. */
 static void print_tables(const cJSON *figures)
 {
@@ -75,6 +91,7 @@ static void print_tables(const cJSON *figures)
             print_range("as dear as A at", cJSON_GetObjectItem(option, "break_even_krw_per_hour"), " won/h;");
         }
         print_range("won/M output", cJSON_GetObjectItem(option, "cost_output"), "");
+        print_limit(option);
         if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))
             printf("  (other lengths than A's)");
         if (!cJSON_IsNull(cJSON_GetObjectItem(option, "cost_reason")))

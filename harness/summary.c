@@ -41,6 +41,9 @@ void summary_print(const cJSON *figures)
             printf(" – %s", json_text(row, "reason"));
         puts("");
     }
+    const cJSON *price = cJSON_GetObjectItem(figures, "price");
+    if (cJSON_IsTrue(cJSON_GetObjectItem(price, "stale")))
+        printf("\nthe price %s is stale: %.0f days old\n", json_text(price, "id"), json_real(price, "age_days"));
     const cJSON *random = cJSON_GetObjectItem(figures, "random_weights");
     if (cJSON_GetArraySize(random))
         puts("\nrandom weights: accuracy is chance by construction");

@@ -35,29 +35,47 @@ static void put_cell(struct page *p, const cJSON *interval, double factor, int d
         text_format(&p->html, "<td>%.*f<br><span class=note>%.*f … %.*f</span>", decimals, value, decimals, low, decimals, high);
 }
 
-static void put_table(struct page *p)
+/* What limits decode, and how near it is; what the process took of the memory. */
+static void put_limit(struct page *p, const cJSON *option)
+{
+    double share = json_real(option, "of_limit"), memory = json_real(option, "peak_rss");
+    if (isnan(share))
+        text_add_string(&p->html, "<td>–");
+    else
+        text_format(&p->html, "<td>%.0f %%<br><span class=note>%s</span>", 100 * share,
+                    strcmp(json_text(option, "limit"), "read_bandwidth") == 0 ? page_say(p, "읽기 대역폭", "read bandwidth")
+                                                                              : page_say(p, "int8 연산", "int8 peak"));
+    if (isnan(memory))
+        text_add_string(&p->html, "<td>–");
+    else
+        text_format(&p->html, "<td>%.3g", memory / 1e9);
+}
+
+/* "A", the model and its configuration; what makes it another option than A is said here and nowhere hidden. */
+static void put_option(struct page *p, const cJSON *option, int index)
+{
+    char name[12];
+    option_name(index, name);
+    text_format(&p->html, "<tr><td><strong>%s</strong><td class=t>", name);
+    page_escape(&p->html, json_text(option, "model"));
+    text_format(&p->html, " %s, %s %.0f, %s %.0f", json_text(option, "quantisation"), page_say(p, "배치", "batch"),
+                json_real(option, "batch"), page_say(p, "스레드", "threads"), json_real(option, "threads"));
+    if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_model")))
+        text_format(&p->html, "<br><em>%s</em>", page_say(p, "A와 다른 모델", "another model than A"));
+    if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))
+        text_format(&p->html, "<br><em>%s</em>", page_say(p, "A와 다른 길이로 쟀다", "measured on other lengths than A"));
+}
+
+static void put_speed_table(struct page *p)
 {
     const cJSON *option;
     int index = 0;
-    bool demand = cJSON_IsObject(cJSON_GetObjectItem(p->figures, "demand"));
-    text_format(&p->html, "<div class=scroll><table><tr><th><th class=t>%s<th>%s<th>%s<th>%s<th>%s<th>%s<th>%s<th>%s<th>%s%s%s</tr>\n",
-                page_say(p, "모델과 구성", "model and configuration"), page_say(p, "프리필, 토큰/초", "prefill, tok/s"),
+    text_format(&p->html, "<div class=scroll><table><thead><tr><th><th class=t>%s<th>%s<th>%s<th>%s<th>%s<th>%s</tr></thead>\n",
+                page_say(p, "모델, 구성, 실행", "model, configuration, run"), page_say(p, "프리필, 토큰/초", "prefill, tok/s"),
                 page_say(p, "디코드, 토큰/초", "decode, tok/s"), page_say(p, "디코드 ÷ A", "decode ÷ A"),
-                page_say(p, "출력 100만 토큰, 원", "won per million output tokens"),
-                page_say(p, "한국어 100만 글자, 원", "won per million Korean characters"),
-                page_say(p, "A와 같아지는 시간당 가격, 원", "as dear as A at, won/h"), page_say(p, "한국어, %", "Korean, %"),
-                page_say(p, "영어, %", "English, %"), demand ? "<th>" : "", demand ? page_say(p, "필요한 기계 수", "machines needed") : "");
+                page_say(p, "디코드의 한계 대비", "decode of its limit"), page_say(p, "메모리, GB", "memory, GB"));
     cJSON_ArrayForEach(option, cJSON_GetObjectItem(p->figures, "options")) {
-        char name[12];
-        option_name(index++, name);
-        text_format(&p->html, "<tr><td><strong>%s</strong><td class=t>", name);
-        page_escape(&p->html, json_text(option, "model"));
-        text_format(&p->html, " %s, %s %.0f, %s %.0f", json_text(option, "quantisation"), page_say(p, "배치", "batch"),
-                    json_real(option, "batch"), page_say(p, "스레드", "threads"), json_real(option, "threads"));
-        if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_model")))
-            text_format(&p->html, "<br><em>%s</em>", page_say(p, "A와 다른 모델", "another model than A"));
-        if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))
-            text_format(&p->html, "<br><em>%s</em>", page_say(p, "A와 다른 길이로 쟀다", "measured on other lengths than A"));
+        put_option(p, option, index++);
         text_add_string(&p->html, "<br><code>");
         page_escape(&p->html, json_text(option, "run_id"));
         text_add_string(&p->html, "</code>");
@@ -67,6 +85,25 @@ static void put_table(struct page *p)
             text_add_string(&p->html, "<td>1");
         else
             put_cell(p, cJSON_GetObjectItem(option, "decode_ratio"), 1, 2);
+        put_limit(p, option);
+        text_add_string(&p->html, "</tr>\n");
+    }
+    text_add_string(&p->html, "</table></div>\n");
+}
+
+static void put_money_table(struct page *p)
+{
+    const cJSON *option;
+    int index = 0;
+    bool demand = cJSON_IsObject(cJSON_GetObjectItem(p->figures, "demand"));
+    text_format(&p->html, "<div class=scroll><table><thead><tr><th><th class=t>%s<th>%s<th>%s<th>%s<th>%s<th>%s%s%s</tr></thead>\n",
+                page_say(p, "모델과 구성", "model and configuration"), page_say(p, "출력 100만 토큰, 원", "won per million output tokens"),
+                page_say(p, "한국어 100만 글자, 원", "won per million Korean characters"),
+                page_say(p, "A와 같아지는 시간당 가격, 원", "as dear as A at, won/h"), page_say(p, "한국어 정확도, %", "Korean, %"),
+                page_say(p, "영어 정확도, %", "English, %"), demand ? "<th>" : "",
+                demand ? page_say(p, "필요한 기계 수", "machines needed") : "");
+    cJSON_ArrayForEach(option, cJSON_GetObjectItem(p->figures, "options")) {
+        put_option(p, option, index++);
         put_cell(p, cJSON_GetObjectItem(option, "cost_output"), 1, 1);
         put_cell(p, cJSON_GetObjectItem(option, "cost_ko_characters"), 1, 1);
         put_cell(p, index > 1 ? cJSON_GetObjectItem(option, "break_even_krw_per_hour") : NULL, 1, 1);
@@ -135,7 +172,10 @@ static void pareto_chart(struct page *p, const char *id, const char *key, double
 static bool write_page(struct page *p)
 {
     page_open(p, "저울 비교", "jeoul comparison", "저울 비교: 어느 구성이 값을 하는가", "jeoul comparison: which option for the money");
-    put_table(p);
+    page_heading(p, "속도와 메모리", "Speed and memory");
+    put_speed_table(p);
+    page_heading(p, "비용과 정확도", "Cost and accuracy");
+    put_money_table(p);
     text_format(
         &p->html, "<p class=note>%s</p>\n",
         page_say(p,
@@ -159,6 +199,13 @@ static bool write_page(struct page *p)
         text_format(&p->html, "<p class=warn>%s</p>\n",
                     page_say(p, "가정한 가격이 들어 있다. 실제 요금으로 바꾸어 다시 견주어야 한다.",
                              "Some prices are assumed; put in real ones before deciding."));
+    const cJSON *before = NULL;
+    cJSON_ArrayForEach(option, cJSON_GetObjectItem(p->figures, "options")) {
+        const cJSON *price = cJSON_GetObjectItem(option, "price");
+        if (!before || strcmp(json_text(before, "id"), json_text(price, "id")) != 0)
+            page_stale_price(p, price);
+        before = price;
+    }
     pareto_chart(p, "ko", "acc_ko", 100, page_say(p, "한국어 정확도, %", "Korean accuracy, %"),
                  page_say(p, "비용과 한국어 정확도", "Cost against Korean accuracy"));
     pareto_chart(p, "en", "acc_en", 100, page_say(p, "영어 정확도, %", "English accuracy, %"),

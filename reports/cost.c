@@ -107,8 +107,9 @@ bool price_find(const cJSON *book, const char *path, const char *system, struct 
         const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(entry.value, "id"));
         text_format(&list, "%s%s", i ? ", " : "", id);
         if (strcmp(id, system) == 0) {
+            struct json_at days = json_member(&root, "stale_after_days");
             text_free(&list);
-            return read_system(book, path, &entry, out, err);
+            return read_system(book, path, &entry, out, err) && json_integer_or(&days, 1, 36500, 180, &out->stale_after_days, err);
         }
     }
     json_record(&systems, err, "there is no price of \"%.64s\"; there are: %s", system, list.bytes ? list.bytes : "none");

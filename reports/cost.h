@@ -14,6 +14,7 @@ struct price {
     const char *fx_source;                                                  // NULL: the price is in won
     double fx;
     bool assumed;
+    int64_t stale_after_days; // of the book
 };
 
 /* Reads a price book (jeoul/prices/1), strictly: unknown keys, a missing date or source, negative numbers and a currency without a rate are

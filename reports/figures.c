@@ -2,6 +2,7 @@
  * figure is made from them. */
 #include "reports/reports.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "reports/cost.h"
@@ -258,6 +259,9 @@ static bool derive_cost(struct deriving *d, const char *prices)
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             cJSON_AddStringToObject(entry, texts[i][0], texts[i][1]);
         cJSON_AddBoolToObject(entry, "assumed", price.assumed);
+        int age = clock_days_between(price.date, json_text(d->run, "started"));
+        cJSON_AddNumberToObject(entry, "age_days", age);
+        cJSON_AddBoolToObject(entry, "stale", age > price.stale_after_days);
         cJSON_AddItemToObject(entry, "krw_per_hour", interval_json(price.krw_per_hour));
         cJSON_AddItemToObject(entry, "fx_source", price.fx_source ? cJSON_CreateString(price.fx_source) : cJSON_CreateNull());
         cJSON_AddNumberToObject(entry, "fx", price.fx);

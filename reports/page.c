@@ -150,6 +150,16 @@ void page_date(struct page *p, const char *iso)
         text_format(&p->html, "%.10s", iso);
 }
 
+void page_stale_price(struct page *p, const cJSON *price)
+{
+    if (!cJSON_IsTrue(cJSON_GetObjectItem(price, "stale")))
+        return;
+    text_format(&p->html, page_say(p, "<p class=warn>가격이 오래되었다: %.0f일 전 (", "<p class=warn>The price is stale: %.0f days old ("),
+                json_real(price, "age_days"));
+    page_escape(&p->html, json_text(price, "id"));
+    text_add_string(&p->html, ").</p>\n");
+}
+
 void page_figure(struct page *p, const struct text *script, const char *id, const char *caption)
 {
     if (!p->ok)

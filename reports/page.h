@@ -39,6 +39,9 @@ void page_date(struct page *page, const char *iso);
 void page_open(struct page *page, const char *title_ko, const char *title_en, const char *heading_ko, const char *heading_en);
 bool page_finish(struct page *page) MUST_CHECK;
 
+/* A warning where a price (figures: price) is older than its book allows. */
+void page_stale_price(struct page *page, const cJSON *price);
+
 /* A chart as a figure with its caption. */
 void page_figure(struct page *page, const struct text *script, const char *id, const char *caption);
 

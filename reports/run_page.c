@@ -242,6 +242,7 @@ static void section_cost(struct page *p)
         text_add_string(&p->html, ". ");
         page_escape(&p->html, json_text(price, page_say(p, "note_ko", "note_en")));
         text_add_string(&p->html, ".</p>\n");
+        page_stale_price(p, price);
     }
     text_format(&p->html, "<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th></tr>\n",
                 page_say(p, "모델", "model"), page_say(p, "단위", "unit"), page_say(p, "원", "won"), page_say(p, "범위", "range"));

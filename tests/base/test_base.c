@@ -1,6 +1,7 @@
 /* base/: errors, text, JSON getters, atomic files, random numbers. */
 #include "tests/support.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -172,4 +173,12 @@ Test(random, streams_differ_and_draws_are_uniform_enough)
         cr_assert(counts[i] > 9500 && counts[i] < 10500);
     cr_assert_lt(fabs(sum / 70000), 0.02);
     cr_assert_lt(fabs(squares / 70000 - 1), 0.03);
+}
+
+Test(clock, days_between_dates)
+{
+    cr_expect_eq(clock_days_between("2026-06-17", "2026-11-24T21:17:05Z"), 160);
+    cr_expect_eq(clock_days_between("2024-02-28", "2024-03-01"), 2, "a leap year");
+    cr_expect_eq(clock_days_between("2026-11-24", "2025-11-24"), -365);
+    cr_expect_eq(clock_days_between("2026", "2026-11-24"), 0);
 }

@@ -15,6 +15,11 @@ options=(option-q8_0/jeoul.db:latest option-q4_0/jeoul.db:latest)
 check "compare has an option for each configuration" jq -e '.options | length == 4 and all(.cost_output.low <= .cost_output.value and .machines.value >= 1)' compared.json
 check "another model is said to be another" jq -e '[.options[].same_model] == [true, true, false, false]' compared.json
 check "the table says it too" bash -c "$JEOUL compare ${options[*]} | grep -q 'another model than A'"
+check "each option says what limits it and what memory it took" jq -e '.options | all(has("limit") and .peak_rss > 1e6)' compared.json
+check "the table says the memory" bash -c "$JEOUL compare ${options[*]} | grep -q 'memory '"
+jq '.stale_after_days = 1' "$root/reports/prices/default.json" >old-prices.json
+check "a stale price is flagged" bash -c "$JEOUL compare ${options[*]} --prices old-prices.json --out stale | grep -q 'price stale' && grep -q 'The price is stale' stale/compare.en.html"
+check "a fresh one is not" bash -c "! $JEOUL compare ${options[*]} | grep -q stale"
 check "compare writes its page" "$JEOUL" compare "${options[@]}" --demand demand.json --out page
 for language in ko en; do
     check "the $language comparison has its charts" bash -c "test \$(grep -c '<svg role' page/compare.$language.html) -eq 2"
