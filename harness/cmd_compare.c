@@ -135,7 +135,7 @@ const struct cli_verb verb_compare = {
     .arguments = "[STORE:]RUN…",
     .least = 1,
     .most = CLI_MAX_ARGUMENTS,
-    .summary = "Set the options of one or several runs side by side: speed, cost, accuracy",
+    .summary = "Set options of several runs side by side: speed, cost, accuracy",
     .text = "Every configuration in which decode was measured is an option; the first, A, is what ratios and\n"
             "break-even prices refer to. FILE of --demand: {\"schema\": \"jeoul/demand/1\",\n"
             "\"input_tokens_per_day\": …, \"output_tokens_per_day\": …, \"utilisation\": 0.5} asks how many machines.",

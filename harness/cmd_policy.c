@@ -37,18 +37,18 @@ static void print_figure(const char *what, const cJSON *interval, double factor,
 static void print_summary(const cJSON *figures)
 {
     const cJSON *totals = cJSON_GetObjectItem(figures, "totals"), *lever;
-    printf("%s\n%.0f accelerators serving %s (projected; range: throughput × price × tariff)\n\n", json_text(figures, "title_en"),
+    printf("%s\n%.0f accelerators serving %s\nprojected; ranges: throughput × price × tariff\n\n", json_text(figures, "title_en"),
            json_real(totals, "devices"), json_text(figures, "model"));
     print_figure("tokens a day", cJSON_GetObjectItem(totals, "tokens_per_day"), 1e-9, "10⁹");
     print_figure("won per million tokens", cJSON_GetObjectItem(totals, "blended_krw"), 1, "won");
     print_figure("won per million Korean characters", cJSON_GetObjectItem(totals, "korean_krw"), 1, "won");
     print_figure("investment", cJSON_GetObjectItem(totals, "investment_krw"), 1e-9, "10⁹ won");
     print_figure("cost of a year", cJSON_GetObjectItem(totals, "year_krw"), 1e-9, "10⁹ won");
-    printf("  %-34s%10s MW, %s GWh and %s tCO2 a year\n\n", "power", number_for_people(json_real(totals, "mw")),
+    printf("  %-34s%10s MW, %s GWh, %s tCO2 a year\n\n", "power", number_for_people(json_real(totals, "mw")),
            number_for_people(json_real(totals, "gwh_per_year")), number_for_people(json_real(totals, "tco2_per_year")));
-    puts("  won per million tokens, one lever at a time        at its low end   at its high end");
+    printf("  %-44s %15s %16s\n", "won per million tokens, one lever at a time", "at its low end", "at its high end");
     cJSON_ArrayForEach(lever, cJSON_GetObjectItem(figures, "tornado"))
-        printf("  %-48s %16s  %16s\n", json_text(lever, "name_en"), number_for_people(json_real(lever, "at_low_krw")),
+        printf("  %-44s %15s %16s\n", json_text(lever, "name_en"), number_for_people(json_real(lever, "at_low_krw")),
                number_for_people(json_real(lever, "at_high_krw")));
 }
 
@@ -96,16 +96,17 @@ const struct cli_verb verb_policy = {
     .arguments = "SCENARIO [[STORE:]RUN…]",
     .least = 1,
     .most = CLI_MAX_ARGUMENTS,
-    .summary = "Write a policy report: what accelerators of a scenario would serve, draw and cost",
-    .text = "Figures are measured (runs), facts (the dated catalogue), projected (formulas) or assumed (the\n"
-            "scenario), and are set so that they can be told apart. RUNs are shown beside the projections.\n"
-            "plans/policy-30k.json and plans/policy-national.json come with jeoul; docs/policy.md has the format.",
+    .summary = "Write a policy report: what accelerators serve, draw and cost",
+    .text = "Figures are measured (runs), facts (the dated catalogue), projected (formulas) or\n"
+            "assumed (the scenario), and can be told apart. RUNs are shown beside projections.\n"
+            "plans/policy-30k.json and policy-national.json come with jeoul; docs/policy.md\n"
+            "has the format.",
     .example = "jeoul policy plans/policy-30k.json --lang ko --out report",
     .run = run,
     .options = {{"lang", 0, "LANG", "ko, en or both (both)"},
                 {"out", 'o', "DIR", "where the report is written (report)"},
                 {"store", 0, "FILE", "the store of a RUN without one (report/jeoul.db)"},
-                {"catalog", 0, "DIR", "facts, devices, models and tariffs (the catalogue that comes with jeoul)"},
-                {"prices", 0, "FILE", "price book for the runs (the one that comes with jeoul)"},
+                {"catalog", 0, "DIR", "facts, devices, models, tariffs (jeoul's own)"},
+                {"prices", 0, "FILE", "price book for the runs (jeoul's own)"},
                 {"json", 0, NULL, "the figures as JSON; no report is written"}},
 };
