@@ -38,3 +38,9 @@ jq 'del(.systems[0].date)' "$root/reports/prices/default.json" >bad-prices.json
 refuse 2 'systems[0].date' "$JEOUL" compare "${options[@]}" --prices bad-prices.json
 "$JEOUL" results list --store nobody.db 2>/dev/null
 check "a store that is only read is not made" bash -c '! test -e nobody.db'
+sed 's/"value": 0.0816/"value": 1e999/' "$root/reports/prices/default.json" >bad-prices.json
+refuse 2 'systems[0].per_hour.value' "$JEOUL" compare "${options[@]}" --prices bad-prices.json
+cp option-q8_0/jeoul.db empty.db && sqlite3 empty.db 'DELETE FROM measurements; DELETE FROM cells; DELETE FROM runs'
+refuse 2 'there is no run' "$JEOUL" compare empty.db:latest
+: >nothing-in-it.db
+refuse 2 'nothing-in-it.db' "$JEOUL" compare nothing-in-it.db:latest

@@ -52,3 +52,7 @@ refuse 2 'there is no rate from EUR to KRW' "$JEOUL" policy bad-policy.json
 jq '.inputs.pue.value = "much"' "$root/plans/policy-30k.json" >bad-policy.json
 refuse 2 'inputs.pue' "$JEOUL" policy bad-policy.json
 refuse 2 'not/there' "$JEOUL" policy "$root/plans/policy-30k.json" --catalog not/there
+jq 'del(.fleets[0].price) | .fleets[0].rent_per_hour = {"value": 4000, "date": "2026-01-01", "source": "an offer"}' "$root/plans/policy-30k.json" >rented.json
+check "a rented fleet costs its rent and no investment" bash -c "$JEOUL policy rented.json --json |
+    jq -e '.fleets[0] | .rented and .hour_krw.value == 4000 and .investment_krw.value == 0 and .hour_parts_krw.electricity == 0'"
+check "its page is written too" "$JEOUL" policy rented.json --out rented
