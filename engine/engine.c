@@ -41,6 +41,29 @@ static bool make_room(struct engine *e, size_t rows, struct error *err)
     return true;
 }
 
+static struct backend_limits limits_of(const struct model_config *c, int max_rows)
+{
+    bool mla = c->architecture->latent_attention;
+    int widths[] = {c->n_embd,
+                    c->n_heads * (mla ? c->mla.nope + c->rope_dims : c->head_dim),
+                    mla ? c->n_heads * c->mla.kv_lora : 0,
+                    mla ? c->n_heads * c->mla.v : 0,
+                    c->mla.q_lora,
+                    c->n_ff,
+                    c->n_ff_dense,
+                    c->n_ff_shared};
+    struct backend_limits limits = {.n_layers = c->n_layers,
+                                    .n_experts = c->n_experts,
+                                    .max_rows = max_rows,
+                                    .max_columns = mla ? c->n_heads : 1,
+                                    .n_embd = c->n_embd,
+                                    .top_k = c->routing.top_k,
+                                    .n_ff = c->n_ff};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        limits.max_width = widths[i] > limits.max_width ? widths[i] : limits.max_width;
+    return limits;
+}
+
 struct engine *engine_open(struct model_file *file, const struct engine_options *options, struct error *err)
 {
     enum { DEFAULT_ROWS = 512, MAX_ROWS = 1 << 16, DEFAULT_KV_TOKENS = 4096 };
@@ -65,13 +88,7 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
     }
     e->n_pages = (int)((kv_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS);
 
-    int width = c->n_embd > c->n_heads * c->head_dim ? c->n_embd : c->n_heads * c->head_dim;
-    struct backend_limits limits = {.n_layers = c->n_layers,
-                                    .n_experts = c->n_experts,
-                                    .max_rows = e->max_rows,
-                                    .max_width = width > c->n_ff ? width : c->n_ff,
-                                    .top_k = c->routing.top_k,
-                                    .n_ff = c->n_ff};
+    struct backend_limits limits = limits_of(c, e->max_rows);
     struct backend *b = cpu_backend_open(options, &limits, err);
     if (!b)
         goto fail;
@@ -80,7 +97,8 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
                              .n_layers = c->n_layers,
                              .n_kv_heads = c->n_kv_heads,
                              .k_dim = c->head_dim,
-                             .v_dim = c->head_dim,
+                             .v_dim = c->architecture->latent_attention ? c->mla.kv_lora : c->head_dim,
+                             .v_in_k = c->architecture->latent_attention,
                              .n_pages = e->n_pages};
     if (!model_load(&e->model, file, b, err) || !b->ops->kv_open(b, &shape, err) ||
         !forward_open(&e->forward, &e->model, e->max_rows, err) || !make_room(e, (size_t)e->max_rows, err) ||

@@ -13,8 +13,9 @@ struct sum {
     uint64_t bytes_by_format[64]; // index: GGUF number
 };
 
-static bool count_weight(void *context, struct weight *w, const char *name, enum weight_use use, struct error *err)
+static bool count_weight(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
 {
+    (void)needed;
     (void)err;
     struct sum *sum = context;
     const struct model *model = sum->model;
@@ -28,7 +29,7 @@ static bool count_weight(void *context, struct weight *w, const char *name, enum
     if (use == WEIGHT_LOOKUP) {
         active = (uint64_t)w->cols; // one row
         bytes /= (uint64_t)w->rows;
-    } else if (w->experts > 1) {
+    } else if (use == WEIGHT_EXPERTS) {
         active = values / (uint64_t)w->experts * (uint64_t)model->config.routing.top_k;
         bytes = bytes / (uint64_t)w->experts * (uint64_t)model->config.routing.top_k;
     }
@@ -38,7 +39,7 @@ static bool count_weight(void *context, struct weight *w, const char *name, enum
         sum->bytes_by_format[tensor->format->type] += tensor->bytes;
     sum->info->active_parameters += active;
     sum->info->active_bytes += bytes;
-    if (use == WEIGHT_MATRIX)
+    if (use == WEIGHT_MATRIX || use == WEIGHT_EXPERTS)
         sum->info->active_operations += 2 * active;
     return true;
 }
@@ -75,7 +76,8 @@ bool model_file_info(struct model_file *file, struct model_info *out, struct err
     out->n_ff = c->n_ff;
     out->n_vocab = c->n_vocab;
     out->context_length = c->context_length;
-    out->kv_elements_per_token = 2ull * (uint64_t)c->n_layers * (uint64_t)c->n_kv_heads * (uint64_t)c->head_dim;
+    uint64_t heads = c->architecture->latent_attention ? 1 : 2ull * (uint64_t)c->n_kv_heads; // MLA: one latent is K and V
+    out->kv_elements_per_token = (uint64_t)c->n_layers * heads * (uint64_t)c->head_dim;
     for (size_t i = 0; gguf_tensor_at(file, i); i++)
         out->file_bytes += gguf_tensor_at(file, i)->bytes;
 

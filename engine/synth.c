@@ -173,8 +173,10 @@ struct plan {
     uint64_t total_bytes;
 };
 
-static bool plan_weight(void *context, struct weight *w, const char *name, enum weight_use use, struct error *err)
+static bool plan_weight(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
 {
+    if (!needed)
+        return true;
     struct plan *plan = context;
     if (!memory_grow((void **)&plan->tensors, &plan->capacity, plan->n_tensors + 1, sizeof *plan->tensors, "tensors", err))
         return false;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BLOCK_ROWS = 16, CONVERT_ABOVE = 2, ROWS_ALONE = 2 }; // so few rows one thread turns sooner than others wake
+enum { BLOCK_ROWS = 16, HEADS_PER_ITEM = 16, CONVERT_ABOVE = 2, ROWS_ALONE = 2 }; // so few rows one thread turns sooner than others wake
 
 bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -20,7 +20,7 @@ bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct e
     cpu->kv = *shape;
     cpu->kv_element = shape->type == ENGINE_KV_F32 ? 4 : 2;
     cpu->k_page = (size_t)PAGE_TOKENS * (size_t)shape->k_dim;
-    cpu->v_page = (size_t)PAGE_TOKENS * (size_t)shape->v_dim;
+    cpu->v_page = shape->v_in_k ? 0 : (size_t)PAGE_TOKENS * (size_t)shape->v_dim;
     size_t pages = (size_t)shape->n_layers * (size_t)shape->n_pages * (size_t)shape->n_kv_heads, k, v, total;
     if (__builtin_mul_overflow(pages * cpu->kv_element, cpu->k_page, &k) ||
         __builtin_mul_overflow(pages * cpu->kv_element, cpu->v_page, &v) || __builtin_add_overflow(k, v, &total))
@@ -73,9 +73,12 @@ static void store_thread(void *context, int thread, int threads)
         size_t at = head_page(cpu, w->layer, w->batch->pages[row][position / PAGE_TOKENS], head);
         uint8_t *k = cpu->k_cache + at * cpu->k_page * cpu->kv_element, *v = cpu->v_cache + at * cpu->v_page * cpu->kv_element;
         size_t token = (size_t)(position % PAGE_TOKENS);
-        const float *from_k = w->k + (size_t)item * (size_t)k_dim, *from_v = w->v + (size_t)item * (size_t)v_dim;
+        const float *from_k = w->k + (size_t)item * (size_t)k_dim;
         for (size_t i = 0; i < (size_t)k_dim; i++)
             put(cpu, k, i * PAGE_TOKENS + token, from_k[i]);
+        if (!w->v)
+            continue;
+        const float *from_v = w->v + (size_t)item * (size_t)v_dim;
         for (size_t i = 0; i < (size_t)v_dim; i++)
             put(cpu, v, token * (size_t)v_dim + i, from_v[i]);
     }
@@ -83,7 +86,7 @@ static void store_thread(void *context, int thread, int threads)
 
 void cpu_kv_store(struct backend *backend, int layer, const struct buffer *k, const struct buffer *v, const struct batch *batch)
 {
-    struct store_work work = {.cpu = (struct cpu *)backend, .layer = layer, .k = k->data, .v = v->data, .batch = batch};
+    struct store_work work = {.cpu = (struct cpu *)backend, .layer = layer, .k = k->data, .v = v ? v->data : NULL, .batch = batch};
     pool_run(work.cpu->pool, store_thread, &work); // each value of K is a cache line of its own: slow even for one row
 }
 
@@ -102,6 +105,15 @@ static const float *page_as_float(const struct cpu *cpu, const uint8_t *page, si
     return scratch;
 }
 
+/* V of a page out of K, whose first v_dim values it is: […][v_dim] from [k_dim][…]. */
+static const float *value_of_key(const float *k, int v_dim, float *scratch)
+{
+    for (int i = 0; i < v_dim; i++)
+        for (int token = 0; token < PAGE_TOKENS; token++)
+            scratch[token * v_dim + i] = k[i * PAGE_TOKENS + token];
+    return scratch;
+}
+
 struct attend_work {
     struct cpu *cpu;
     int layer;
@@ -116,48 +128,71 @@ static int first_position(const struct attention *a, int position)
     return a->window > 0 && position >= a->window ? position - a->window + 1 : 0;
 }
 
-/* Rows first … last − 1 belong to one sequence, in order of position. */
-static void attend_block(const struct attend_work *w, int first, int last, int kv_head, float *scratch)
+/* What one item computes: rows first … last − 1, which belong to one sequence in order of position, for heads head … head + heads − 1,
+ * which share a KV head. */
+struct block {
+    int first, last, kv_head, head, heads;
+};
+
+static float *out_of(const struct attend_work *w, int row, int head)
+{
+    return w->out + ((size_t)row * (size_t)w->attention->n_heads + (size_t)head) * (size_t)w->attention->v_dim;
+}
+
+/* The weights' sum with the head's sink in it, and the values divided by it. */
+static void finish(const struct attend_work *w, struct attention_state *state, int head)
+{
+    const struct attention *a = w->attention;
+    float rescale = 1.0f, sum = state->sum;
+    if (a->sinks) {
+        float sink = ((const float *)a->sinks->tensor->data)[head], greatest = fmaxf(state->maximum, sink);
+        rescale = expf(state->maximum - greatest);
+        sum = sum * rescale + expf(sink - greatest);
+    }
+    float inverse = rescale / sum;
+    for (int i = 0; i < a->v_dim; i++)
+        state->out[i] *= inverse;
+}
+
+static void attend_block(const struct attend_work *w, const struct block *b, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
     const struct attention *a = w->attention;
     const struct batch *batch = w->batch;
-    int group = a->n_heads / a->n_kv_heads;
-    struct attention_state states[BLOCK_ROWS][MAX_HEAD_GROUP];
-    for (int row = first; row < last; row++)
-        for (int g = 0; g < group; g++) {
-            float *out = w->out + ((size_t)row * (size_t)a->n_heads + (size_t)(kv_head * group + g)) * (size_t)a->v_dim;
+    struct attention_state states[BLOCK_ROWS][HEADS_PER_ITEM];
+    for (int row = b->first; row < b->last; row++)
+        for (int g = 0; g < b->heads; g++) {
+            float *out = out_of(w, row, b->head + g);
             memset(out, 0, (size_t)a->v_dim * sizeof *out);
-            states[row - first][g] = (struct attention_state){.maximum = -INFINITY, .out = out};
+            states[row - b->first][g] = (struct attention_state){.maximum = -INFINITY, .out = out};
         }
     /* a page that is read more than a few times is sooner converted once */
-    enum page_format kept = page_format(cpu), format = (last - first) * group > CONVERT_ABOVE ? PAGE_F32 : kept;
-    int begin = first_position(a, batch->positions[first]) / PAGE_TOKENS, end = batch->positions[last - 1] / PAGE_TOKENS;
+    bool convert = (b->last - b->first) * b->heads > CONVERT_ABOVE || cpu->kv.v_in_k;
+    enum page_format kept = page_format(cpu), format = convert ? PAGE_F32 : kept;
+    int begin = first_position(a, batch->positions[b->first]) / PAGE_TOKENS, end = batch->positions[b->last - 1] / PAGE_TOKENS;
     for (int page = begin; page <= end; page++) {
-        size_t at = head_page(cpu, w->layer, batch->pages[first][page], kv_head);
+        size_t at = head_page(cpu, w->layer, batch->pages[b->first][page], b->kv_head);
         const void *k = cpu->k_cache + at * cpu->k_page * cpu->kv_element, *v = cpu->v_cache + at * cpu->v_page * cpu->kv_element;
         if (format != kept) {
             k = page_as_float(cpu, k, cpu->k_page, scratch);
-            v = page_as_float(cpu, v, cpu->v_page, scratch + cpu->k_page);
+            v = cpu->kv.v_in_k ? NULL : page_as_float(cpu, v, cpu->v_page, scratch + cpu->k_page);
         }
-        for (int row = first; row < last; row++) {
+        if (cpu->kv.v_in_k)
+            v = value_of_key(k, a->v_dim, scratch + cpu->k_page);
+        for (int row = b->first; row < b->last; row++) {
             int position = batch->positions[row];
             int from = first_position(a, position) - page * PAGE_TOKENS, count = position - page * PAGE_TOKENS + 1;
             from = from < 0 ? 0 : from;
             count = count > PAGE_TOKENS ? PAGE_TOKENS : count;
-            for (int g = 0; g < group && from < count; g++) {
-                const float *q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)(kv_head * group + g)) * (size_t)a->k_dim;
-                cpu->kernels->attend_page[format](q, k, v, from, count, a->k_dim, a->v_dim, a->scale, &states[row - first][g]);
+            for (int g = 0; g < b->heads && from < count; g++) {
+                const float *q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)(b->head + g)) * (size_t)a->k_dim;
+                cpu->kernels->attend_page[format](q, k, v, from, count, a->k_dim, a->v_dim, a->scale, &states[row - b->first][g]);
             }
         }
     }
-    for (int row = first; row < last; row++)
-        for (int g = 0; g < group; g++) {
-            struct attention_state *state = &states[row - first][g];
-            float inverse = 1.0f / state->sum;
-            for (int i = 0; i < a->v_dim; i++)
-                state->out[i] *= inverse;
-        }
+    for (int row = b->first; row < b->last; row++)
+        for (int g = 0; g < b->heads; g++)
+            finish(w, &states[row - b->first][g], b->head + g);
 }
 
 /* The end of the block of rows that begins at `first`: one sequence, consecutive positions. */
@@ -175,16 +210,19 @@ static void attend_thread(void *context, int thread, int threads)
     (void)threads;
     const struct attend_work *w = context;
     float *scratch = w->cpu->scratch + (size_t)thread * w->cpu->scratch_width;
-    int heads = w->attention->n_kv_heads, first = 0, end = block_end(w->batch, 0);
+    int group = w->attention->n_heads / w->attention->n_kv_heads, parts = (group + HEADS_PER_ITEM - 1) / HEADS_PER_ITEM;
+    int items = w->attention->n_kv_heads * parts, first = 0, end = block_end(w->batch, 0);
     int64_t block = 0;
-    for (int64_t item; (item = pool_next(w->cpu->pool, (int64_t)w->batch->n * heads)) >= 0;) { // at most so many; the last ones are empty
-        for (; block < item / heads && first < w->batch->n; block++) {
+    for (int64_t item; (item = pool_next(w->cpu->pool, (int64_t)w->batch->n * items)) >= 0;) { // at most so many; the last ones are empty
+        for (; block < item / items && first < w->batch->n; block++) {
             first = end;
             end = first < w->batch->n ? block_end(w->batch, first) : first;
         }
         if (first >= w->batch->n)
             return;
-        attend_block(w, first, end, (int)(item % heads), scratch);
+        int part = (int)(item % items), kv_head = part / parts, skip = part % parts * HEADS_PER_ITEM;
+        struct block b = {first, end, kv_head, kv_head * group + skip, group - skip < HEADS_PER_ITEM ? group - skip : HEADS_PER_ITEM};
+        attend_block(w, &b, scratch);
     }
 }
 
@@ -197,7 +235,7 @@ void cpu_attend(struct backend *backend, struct buffer *out, const struct buffer
     for (int row = 0; row < batch->n; row++) {
         int seen = batch->positions[row] + 1 - first_position(attention, batch->positions[row]);
         work.cpu->counts.kv_bytes +=
-            (uint64_t)seen * (uint64_t)attention->n_kv_heads * (uint64_t)(attention->k_dim + attention->v_dim) * work.cpu->kv_element;
+            (uint64_t)seen * (uint64_t)attention->n_kv_heads * (work.cpu->k_page + work.cpu->v_page) / PAGE_TOKENS * work.cpu->kv_element;
     }
 }
 
@@ -207,7 +245,7 @@ void cpu_attend(struct backend *backend, struct buffer *out, const struct buffer
 struct rope_work {
     const struct cpu *cpu;
     float *x;
-    int n_heads, head_dim;
+    int n_heads, head_dim, first;
     const struct rope *rope;
     const struct batch *batch;
     bool fill; // the table first
@@ -225,7 +263,7 @@ static void rope_thread(void *context, int thread, int threads)
             table[2 * i + 1] = (float)sin(angle) * w->rope->magnitude;
         }
         for (int head = 0; head < w->n_heads; head++) {
-            float *x = w->x + ((size_t)row * (size_t)w->n_heads + (size_t)head) * (size_t)w->head_dim;
+            float *x = w->x + ((size_t)row * (size_t)w->n_heads + (size_t)head) * (size_t)w->head_dim + w->first;
             for (int i = 0; i < pairs; i++) {
                 int a = w->rope->neox ? i : 2 * i, b = w->rope->neox ? i + pairs : 2 * i + 1;
                 float x0 = x[a], x1 = x[b], c = table[2 * i], s = table[2 * i + 1];
@@ -236,13 +274,15 @@ static void rope_thread(void *context, int thread, int threads)
     }
 }
 
-void cpu_rope(struct backend *backend, struct buffer *x, int n_heads, int head_dim, const struct rope *rope, const struct batch *batch)
+void cpu_rope(struct backend *backend, struct buffer *x, int n_heads, int head_dim, int first, const struct rope *rope,
+              const struct batch *batch)
 {
     struct cpu *cpu = (struct cpu *)backend;
     struct rope_work work = {.cpu = cpu,
                              .x = x->data,
                              .n_heads = n_heads,
                              .head_dim = head_dim,
+                             .first = first,
                              .rope = rope,
                              .batch = batch,
                              .fill = cpu->rope_step != cpu->step || cpu->rope_of != rope};

@@ -59,7 +59,7 @@ static bool weight_load(struct backend *backend, struct weight *weight, enum wei
     w->panels = (weight->rows + PANEL_ROWS - 1) / PANEL_ROWS;
     weight->packed = w;
     *file_bytes_unused = false;
-    if (use != WEIGHT_MATRIX || cpu->exact)
+    if ((use != WEIGHT_MATRIX && use != WEIGHT_EXPERTS) || cpu->exact)
         return true; // read where it lies
     size_t bytes = 0;
     w->panel_bytes = pack_panel_bytes(w->format, w->cols);
@@ -133,35 +133,6 @@ static void embed(struct backend *backend, struct buffer *x, const struct weight
     cpu->step++;
 }
 
-struct norm_work {
-    const struct cpu *cpu;
-    float *y;
-    const float *x, *w;
-    int64_t rows, width;
-    float epsilon;
-};
-
-static void norm_thread(void *context, int thread, int threads)
-{
-    const struct norm_work *work = context;
-    for (int64_t i = thread; i < work->rows; i += threads)
-        work->cpu->kernels->norm(work->y + i * work->width, work->x + i * work->width, work->w, work->width, work->epsilon);
-}
-
-static void norm(struct backend *backend, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width,
-                 float epsilon)
-{
-    enum { ALONE = 16384 }; // values that one thread normalises sooner than others wake
-    struct norm_work work = {.cpu = (const struct cpu *)backend,
-                             .y = y->data,
-                             .x = x->data,
-                             .w = w->tensor->data,
-                             .rows = (int64_t)n * groups,
-                             .width = width,
-                             .epsilon = epsilon};
-    pool_run_if(work.cpu->pool, work.rows * width > ALONE, norm_thread, &work);
-}
-
 static void gather(struct backend *backend, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width)
 {
     (void)backend;
@@ -216,7 +187,8 @@ static void score(struct backend *backend, const struct buffer *logits, int m, i
 
 static const uint64_t *expert_load(struct backend *backend)
 {
-    return ((struct cpu *)backend)->load;
+    const struct cpu *cpu = (struct cpu *)backend;
+    return cpu->limits.n_experts ? cpu->load : NULL;
 }
 
 static void read_counts(struct backend *backend, struct engine_counts *out)
@@ -296,8 +268,16 @@ static const struct backend_ops cpu_ops = {
     .kv_open = cpu_kv_open,
     .kv_copy_page = cpu_kv_copy_page,
     .embed = embed,
-    .norm = norm,
+    .norm = cpu_norm,
     .project = cpu_project,
+    .project_heads = cpu_project_heads,
+    .add_bias = cpu_add_bias,
+    .add = cpu_add,
+    .scale = cpu_scale,
+    .clear = cpu_clear,
+    .activate = cpu_activate,
+    .gate_rows = cpu_gate_rows,
+    .copy_columns = cpu_copy_columns,
     .rope = cpu_rope,
     .kv_store = cpu_kv_store,
     .attend = cpu_attend,
@@ -312,10 +292,10 @@ static const struct backend_ops cpu_ops = {
     .each_thread = each_thread,
 };
 
-static bool room_for(struct activations_q *room, enum activation kind, size_t rows, size_t width, struct error *err)
+static bool room_for(struct activations_q *room, enum activation kind, size_t rows, size_t columns, size_t width, struct error *err)
 {
     room->width = (int64_t)width;
-    room->columns = memory_array(rows, sizeof *room->columns, "activations", err);
+    room->columns = memory_array(rows * columns, sizeof *room->columns, "activations", err);
     if (!room->columns)
         return false;
     if (kind == ACTIVATION_FLOAT)
@@ -333,18 +313,18 @@ static bool make_room(struct cpu *cpu, struct error *err)
     size_t rows = (size_t)l->max_rows, pairs = rows * (size_t)l->top_k, experts = (size_t)l->n_experts, width = (size_t)l->max_width;
     enum { LOGITS_ROWS = 64 };
     for (int kind = 0; kind < ACTIVATION_COUNT; kind++)
-        if (!room_for(&cpu->in[kind], (enum activation)kind, rows > LOGITS_ROWS ? rows : LOGITS_ROWS, width, err) ||
-            !room_for(&cpu->mid[kind], (enum activation)kind, pairs, (size_t)l->n_ff, err))
+        if (!room_for(&cpu->in[kind], (enum activation)kind, rows > LOGITS_ROWS ? rows : LOGITS_ROWS, (size_t)l->max_columns, width, err) ||
+            !room_for(&cpu->mid[kind], (enum activation)kind, pairs, 1, (size_t)l->n_ff, err))
             return false;
     cpu->scratch_width = width > 2 * PAGE_TOKENS * MAX_HEAD_DIM ? width : 2 * PAGE_TOKENS * MAX_HEAD_DIM;
     struct {
         void **array;
         size_t count, size;
     } arrays[] = {{(void **)&cpu->mid_values, pairs * (size_t)l->n_ff, 4},
-                  {(void **)&cpu->down_values, pairs * width, 4},
+                  {(void **)&cpu->down_values, pairs * (size_t)l->n_embd, 4},
                   {(void **)&cpu->pair_order, pairs, 4},
                   {(void **)&cpu->expert_begin, 2 * experts + 2, 4}, // behind it the active experts
-                  {(void **)&cpu->router_logits, rows * experts, 4},
+                  {(void **)&cpu->router_logits, (rows + 1) * experts, 4},
                   {(void **)&cpu->rope_table, rows * MAX_HEAD_DIM, 4},
                   {(void **)&cpu->scratch, (size_t)pool_threads(cpu->pool) * cpu->scratch_width, 4},
                   {(void **)&cpu->load, (size_t)l->n_layers * experts, 8}};

@@ -1,4 +1,4 @@
-/* The CPU backend's own structures, shared by its files: backend.c (life, weights, small operations), matmul.c (products, routing),
+/* The CPU backend's own structures, shared by its files: backend.c (life, weights), elementwise.c, matmul.c (products), router.c,
  * experts.c, attention.c (the paged cache). */
 #ifndef JEOUL_CPU_H
 #define JEOUL_CPU_H
@@ -44,7 +44,7 @@ struct cpu {
     float *down_values;                         // [max_rows × top_k][max_width]
     int32_t *pair_order;                        // [max_rows × top_k]: pairs sorted by expert
     int32_t *expert_begin;                      // [n_experts + 1]
-    float *router_logits;                       // [max_rows][n_experts]
+    float *router_logits;                       // [max_rows + 1][n_experts]: the last row is what the choice is made by
 
     struct kv_shape kv;
     uint8_t *k_cache, *v_cache;
@@ -61,28 +61,47 @@ struct cpu {
     struct engine_counts counts; // operations, weight_bytes, kv_bytes
 };
 
+/* elementwise.c */
+void cpu_norm(struct backend *, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width, int stride,
+              float epsilon);
+void cpu_add_bias(struct backend *, struct buffer *y, const struct weight *w, int n);
+void cpu_add(struct backend *, struct buffer *y, const struct buffer *x, int n, int width, float factor);
+void cpu_scale(struct backend *, struct buffer *x, int n, int width, float factor);
+void cpu_clear(struct backend *, struct buffer *x, int n, int width);
+void cpu_activate(struct backend *, struct buffer *gate, const struct buffer *up, int n, int width, enum activation_function);
+void cpu_gate_rows(struct backend *, struct buffer *y, const struct buffer *h, const struct weight *w, int n, int width);
+void cpu_copy_columns(struct backend *, struct buffer *y, int y_stride, int y_first, const struct buffer *x, int x_stride, int x_first,
+                      int width, int n);
+/* out[n] = f(gate[n], up[n]); out may be gate. */
+void cpu_activation(const struct cpu *, enum activation_function, float *out, const float *gate, const float *up, int64_t n);
+
+/* router.c */
+void cpu_route(struct backend *, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct router *,
+               const struct routing *, int layer, int n);
+
 /* matmul.c */
 void cpu_project(struct backend *, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x, int n,
                  bool accumulate);
-void cpu_route(struct backend *, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct weight *router,
-               const struct routing *, int layer, int n);
-/* Rows of x[n][width] as columns of one activation kind, this thread's share of them. `columns` of the room are valid after a barrier. */
-void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t n,
-                        int thread, int threads);
+void cpu_project_heads(struct backend *, struct buffer *y, int y_stride, const struct weight *w, const struct buffer *x, int x_stride,
+                       int n);
+/* Rows of x[n][stride], `width` values of each, as columns of one activation kind, this thread's share of them. `columns` of the room are
+ * valid after a barrier. */
+void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t stride,
+                        int64_t n, int thread, int threads);
 /* out[n][16] of one panel of one expert. scratch is this thread's. */
 void cpu_panel(const struct cpu *, const struct packed *, int64_t expert, int64_t panel, const struct column *columns, int n, float *out,
                float *scratch);
 
 /* experts.c */
 void cpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
-                 const struct weight *gate, const struct weight *up, const struct weight *down, int top_k, int n);
+                 const struct experts *, int n);
 
 /* attention.c */
 bool cpu_kv_open(struct backend *, const struct kv_shape *, struct error *);
 void cpu_kv_copy_page(struct backend *, int from, int to);
 void cpu_kv_store(struct backend *, int layer, const struct buffer *k, const struct buffer *v, const struct batch *);
 void cpu_attend(struct backend *, struct buffer *out, const struct buffer *q, int layer, const struct attention *, const struct batch *);
-void cpu_rope(struct backend *, struct buffer *x, int n_heads, int head_dim, const struct rope *, const struct batch *);
+void cpu_rope(struct backend *, struct buffer *x, int n_heads, int head_dim, int first, const struct rope *, const struct batch *);
 
 /* dispatch.c: the table for options.isa, $JEOUL_CPU or the widest one. */
 const struct cpu_kernels *cpu_kernels_choose(const char *isa, struct error *err) MUST_CHECK;

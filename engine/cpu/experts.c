@@ -12,6 +12,8 @@ enum { COLUMNS_PER_CALL = 64 };
 struct expert_work {
     struct cpu *cpu;
     const struct packed *gate, *up, *down;
+    const float *gate_bias, *up_bias, *down_bias; // [experts][rows]; NULL: none
+    enum activation_function function;
     float *x;
     const float *h, *weights;
     const int32_t *ids;
@@ -46,6 +48,12 @@ static void sort_pairs(struct expert_work *w, int n_experts)
     begin[0] = 0;
 }
 
+static void add_bias(float *out, const float *bias, int64_t at, int64_t rows)
+{
+    for (int64_t i = 0; bias && i < rows; i++)
+        out[i] += bias[at + i];
+}
+
 static void gate_up_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
@@ -62,7 +70,9 @@ static void gate_up_item(const struct expert_work *w, int expert, int64_t panel,
         cpu_panel(cpu, w->gate, expert, panel, gate_columns, n, gate, scratch);
         cpu_panel(cpu, w->up, expert, panel, up_columns, n, up, scratch);
         for (int c = 0; c < n; c++) {
-            cpu->kernels->swiglu(product, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
+            add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
+            add_bias(up + c * PANEL_ROWS, w->up_bias, expert * width + first, rows);
+            cpu_activation(cpu, w->function, product, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
             memcpy(cpu->mid_values + order[at + c] * width + first, product, (size_t)rows * sizeof *product);
         }
     }
@@ -80,8 +90,10 @@ static void down_item(const struct expert_work *w, int expert, int64_t panel, fl
         for (int c = 0; c < n; c++)
             columns[c] = cpu->mid[w->down->activation].columns[order[at + c]];
         cpu_panel(cpu, w->down, expert, panel, columns, n, out, scratch);
-        for (int c = 0; c < n; c++)
+        for (int c = 0; c < n; c++) {
+            add_bias(out + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
             memcpy(cpu->down_values + order[at + c] * width + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
+        }
     }
 }
 
@@ -106,13 +118,14 @@ static void experts_thread(void *context, int thread, int threads)
     struct expert_work *w = context;
     struct cpu *cpu = w->cpu;
     int64_t d = w->gate->cols, out = w->down->rows;
-    cpu_quantise_share(cpu, &cpu->in[w->gate->activation], w->gate->activation, w->h, d, w->n, thread, threads);
+    cpu_quantise_share(cpu, &cpu->in[w->gate->activation], w->gate->activation, w->h, d, d, w->n, thread, threads);
     if (w->up->activation != w->gate->activation)
-        cpu_quantise_share(cpu, &cpu->in[w->up->activation], w->up->activation, w->h, d, w->n, thread, threads);
+        cpu_quantise_share(cpu, &cpu->in[w->up->activation], w->up->activation, w->h, d, d, w->n, thread, threads);
     pool_barrier(cpu->pool);
     share_panels(w, w->gate, thread, gate_up_item);
     pool_barrier(cpu->pool);
-    cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->pairs, thread, threads);
+    cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->down->cols, w->pairs,
+                       thread, threads);
     pool_barrier(cpu->pool);
     share_panels(w, w->down, thread, down_item);
     pool_barrier(cpu->pool);
@@ -122,21 +135,30 @@ static void experts_thread(void *context, int thread, int threads)
             cpu->kernels->add_scaled(w->x + row * out + begin, cpu->down_values + p * out + begin, w->weights[p], end - begin);
 }
 
+static const float *bias_of(const struct weight *weight)
+{
+    return weight ? weight->tensor->data : NULL;
+}
+
 void cpu_experts(struct backend *backend, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
-                 const struct weight *gate, const struct weight *up, const struct weight *down, int top_k, int n)
+                 const struct experts *e, int n)
 {
     struct cpu *cpu = (struct cpu *)backend;
     struct expert_work work = {.cpu = cpu,
-                               .gate = gate->packed,
-                               .up = up->packed,
-                               .down = down->packed,
+                               .gate = e->gate->packed,
+                               .up = e->up->packed,
+                               .down = e->down->packed,
+                               .gate_bias = bias_of(e->gate_bias),
+                               .up_bias = bias_of(e->up_bias),
+                               .down_bias = bias_of(e->down_bias),
+                               .function = e->function,
                                .x = x->data,
                                .h = h->data,
                                .weights = weights->data,
                                .ids = (const int32_t *)(const void *)ids->data,
-                               .top_k = top_k,
+                               .top_k = e->top_k,
                                .n = n,
-                               .pairs = (int64_t)n * top_k,
+                               .pairs = (int64_t)n * e->top_k,
                                .active = cpu->expert_begin + cpu->limits.n_experts + 1};
     sort_pairs(&work, cpu->limits.n_experts);
     const struct packed *matrices[] = {work.gate, work.up, work.down};

@@ -1,25 +1,24 @@
-/* Products of activation rows with packed matrices, and the router, which is one followed by a choice. */
+/* Products of activation rows with packed matrices. */
 #include "engine/cpu/cpu.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MAX_MATRICES = 4, PANELS_PER_ITEM = 4, COLUMNS_PER_CALL = 64 };
 
-void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t n,
-                        int thread, int threads)
+void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width,
+                        int64_t stride, int64_t n, int thread, int threads)
 {
     int64_t scales = kind == ACTIVATION_INT8_256 ? width / 256 : width / 32, sums = kind == ACTIVATION_INT8_256 ? width / 16 : width / 32;
     for (int64_t i = thread; i < n; i += threads) {
         struct column *column = &room->columns[i];
         if (kind == ACTIVATION_FLOAT) {
-            *column = (struct column){.f = x + i * width};
+            *column = (struct column){.f = x + i * stride};
             continue;
         }
         int8_t *q = room->q + i * width;
         float *scale = room->scale + i * scales;
         int32_t *sum = room->sum + i * sums;
-        cpu->kernels->quantise[kind](x + i * width, width, q, scale, sum);
+        cpu->kernels->quantise[kind](x + i * stride, width, q, scale, sum);
         *column = (struct column){.q = q, .scale = scale, .sum = sum};
     }
 }
@@ -88,7 +87,8 @@ static void project_thread(void *context, int thread, int threads)
     struct projection *p = context;
     for (int kind = 0; kind < ACTIVATION_COUNT; kind++)
         if (p->needs[kind])
-            cpu_quantise_share(p->cpu, &p->cpu->in[kind], (enum activation)kind, p->x, p->ws[0]->cols, p->n, thread, threads);
+            cpu_quantise_share(p->cpu, &p->cpu->in[kind], (enum activation)kind, p->x, p->ws[0]->cols, p->ws[0]->cols, p->n, thread,
+                               threads);
     pool_barrier(p->cpu->pool);
     for (int64_t item; (item = pool_next(p->cpu->pool, p->items[p->count])) >= 0;) {
         int matrix = 0;
@@ -115,59 +115,52 @@ void cpu_project(struct backend *backend, struct buffer *const ys[], const struc
     pool_run(cpu->pool, project_thread, &p);
 }
 
-/* --- routing
- * ------------------------------------------------------------------------------------------------------------------------------- */
+/* A matrix of its own for each head: an item is a panel of a head, for all rows. */
+struct heads {
+    struct cpu *cpu;
+    const struct packed *w;
+    const float *x;
+    float *y;
+    int64_t heads, x_stride, y_stride;
+    int n;
+};
 
-/* The top_k of a row's scores, greatest first; ties go to the lower id. */
-static void choose(const struct routing *r, float *scores, int32_t *ids, float *weights)
+static void heads_item(const struct heads *h, int64_t head, int64_t panel, float *scratch)
 {
-    if (r->gate == GATE_SOFTMAX) {
-        float greatest = scores[0], sum = 0;
-        for (int e = 1; e < r->n_experts; e++)
-            greatest = fmaxf(greatest, scores[e]);
-        for (int e = 0; e < r->n_experts; e++)
-            sum += scores[e] = expf(scores[e] - greatest);
-        for (int e = 0; e < r->n_experts; e++)
-            scores[e] /= sum;
-    } else
-        for (int e = 0; e < r->n_experts; e++)
-            scores[e] = 1.0f / (1.0f + expf(-scores[e]));
-    float total = 0;
-    for (int k = 0; k < r->top_k; k++) {
-        int best = -1;
-        for (int e = 0; e < r->n_experts; e++)
-            if (scores[e] >= 0 && (best < 0 || scores[e] > scores[best]))
-                best = e;
-        if (best < 0) { // scores that are not numbers (a broken model): any experts, with their NaN
-            for (best = 0; best < k; best++)
-                if (ids[best] != best)
-                    break;
-            weights[k] = NAN;
-        } else
-            weights[k] = scores[best];
-        ids[k] = best;
-        scores[best] = -1.0f; // taken: chosen scores are never below 0
-        total += weights[k];
+    const struct packed *w = h->w;
+    const struct column *all = h->cpu->in[w->activation].columns;
+    struct column columns[COLUMNS_PER_CALL];
+    float out[COLUMNS_PER_CALL * PANEL_ROWS];
+    int64_t first = panel * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
+    for (int at = 0; at < h->n; at += COLUMNS_PER_CALL) {
+        int n = h->n - at < COLUMNS_PER_CALL ? h->n - at : COLUMNS_PER_CALL;
+        for (int c = 0; c < n; c++)
+            columns[c] = all[(at + c) * h->heads + head];
+        cpu_panel(h->cpu, w, head, panel, columns, n, out, scratch);
+        for (int c = 0; c < n; c++)
+            memcpy(h->y + ((int64_t)(at + c) * h->heads + head) * h->y_stride + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
     }
-    if (r->normalise)
-        for (int k = 0; k < r->top_k; k++)
-            weights[k] /= fmaxf(total, 6.103515625e-5f);
-    for (int k = 0; k < r->top_k; k++)
-        weights[k] *= r->scale;
 }
 
-void cpu_route(struct backend *backend, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct weight *router,
-               const struct routing *routing, int layer, int n)
+static void heads_thread(void *context, int thread, int threads)
+{
+    const struct heads *h = context;
+    const struct packed *w = h->w;
+    cpu_quantise_share(h->cpu, &h->cpu->in[w->activation], w->activation, h->x, w->cols, h->x_stride, h->n * h->heads, thread, threads);
+    pool_barrier(h->cpu->pool);
+    float *scratch = h->cpu->scratch + (size_t)thread * h->cpu->scratch_width;
+    for (int64_t item; (item = pool_next(h->cpu->pool, h->heads * w->panels)) >= 0;)
+        heads_item(h, item / w->panels, item % w->panels, scratch);
+}
+
+void cpu_project_heads(struct backend *backend, struct buffer *y, int y_stride, const struct weight *weight, const struct buffer *x,
+                       int x_stride, int n)
 {
     struct cpu *cpu = (struct cpu *)backend;
-    struct buffer logits = {.data = cpu->router_logits};
-    cpu_project(backend, (struct buffer *const[]){&logits}, (const struct weight *const[]){router}, 1, h, n, false);
-    int32_t *chosen = (int32_t *)(void *)ids->data;
-    uint64_t *load = cpu->load + (size_t)layer * (size_t)routing->n_experts;
-    for (int i = 0; i < n; i++) {
-        choose(routing, cpu->router_logits + (size_t)i * (size_t)routing->n_experts, chosen + i * routing->top_k,
-               weights->data + i * routing->top_k);
-        for (int k = 0; k < routing->top_k; k++)
-            load[chosen[i * routing->top_k + k]]++;
-    }
+    const struct packed *w = weight->packed;
+    struct heads work = {
+        .cpu = cpu, .w = w, .x = x->data, .y = y->data, .heads = weight->experts, .x_stride = x_stride, .y_stride = y_stride, .n = n};
+    cpu->counts.operations += 2 * (uint64_t)(w->rows * w->cols * weight->experts) * (uint64_t)n;
+    cpu->counts.weight_bytes += w->tensor->bytes;
+    pool_run(cpu->pool, heads_thread, &work);
 }
