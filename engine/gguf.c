@@ -3,14 +3,15 @@
  *     "GGUF" | version u32 | tensor count u64 | metadata count u64 | metadata … | tensor infos … | padding | tensor data
  *
  * One cursor walks the file once; every length is checked against what is left before it is used, and counts are held against the least
- * bytes that so many entries would take before memory is allocated for them. Afterwards no access needs a check. */
-#include "engine/gguf.h"
+ * bytes that so many entries would take before memory is allocated for them. Afterwards no access needs a check. A model may be split over
+ * several files; the first has the metadata, each has tensors. */
+#include "engine/gguf_file.h"
 
 #include "base/memory.h"
-#include "base/text.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,30 +20,12 @@
 
 enum { MAX_NAME = 256, MAX_DIMS = 4 };
 
-struct model_file {
-    char *path;
-    const uint8_t *bytes;
-    uint64_t size;
-    struct gguf_value *values;
-    size_t n_values;
-    struct tensor *tensors;
-    uint32_t *types; // GGUF numbers of the tensors
-    size_t n_tensors;
-    uint64_t alignment;
-    struct arena arena;
-    struct text shown;    // the value that model_file_meta gave last
-    size_t *tensor_index; // hash table over names: index + 1, 0 empty
-    size_t tensor_slots;
-};
-
 struct cursor {
     const struct model_file *file;
     uint64_t at;
 };
 
-static const int scalar_bytes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-static const char *const type_names[GGUF_TYPE_COUNT] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                                        "bool", "string", "array", "u64", "i64", "f64"};
+const int gguf_scalar_bytes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 static bool bad(const struct model_file *file, struct error *err, uint64_t at, const char *what)
 {
@@ -108,7 +91,7 @@ static bool take_value(struct cursor *c, struct gguf_value *value, struct error 
     if (value->type == GGUF_STRING)
         return take_u64(c, &value->count, "a string's length", err) && take(c, value->count, &value->data, "a string", err);
     if (value->type != GGUF_ARRAY) {
-        if (!take(c, (uint64_t)scalar_bytes[type], &value->data, "a metadata value", err))
+        if (!take(c, (uint64_t)gguf_scalar_bytes[type], &value->data, "a metadata value", err))
             return false;
         return value->type != GGUF_BOOL || value->data[0] <= 1 || bad(c->file, err, at, "a bool that is neither 0 nor 1");
     }
@@ -118,7 +101,7 @@ static bool take_value(struct cursor *c, struct gguf_value *value, struct error 
     if (element >= GGUF_TYPE_COUNT || element == GGUF_ARRAY)
         return bad(c->file, err, at, "an array of an unsupported element type");
     value->element = (enum gguf_type)element;
-    uint64_t least = element == GGUF_STRING ? 8 : (uint64_t)scalar_bytes[element], bytes;
+    uint64_t least = element == GGUF_STRING ? 8 : (uint64_t)gguf_scalar_bytes[element], bytes;
     if (__builtin_mul_overflow(value->count, least, &bytes) || bytes > c->file->size - c->at)
         return bad(c->file, err, at, "an array longer than the file");
     value->data = c->file->bytes + c->at;
@@ -135,7 +118,7 @@ static bool take_value(struct cursor *c, struct gguf_value *value, struct error 
     return true;
 }
 
-static int compare_keys(const void *a, const void *b)
+int gguf_compare_keys(const void *a, const void *b)
 {
     const struct gguf_value *x = a, *y = b;
     return strcmp(x->key, y->key);
@@ -155,7 +138,7 @@ static bool read_metadata(struct model_file *file, struct cursor *c, uint64_t co
         if (!take_value(c, &file->values[i], err))
             return error_prefix(err, "key %s", file->values[i].key);
     }
-    qsort(file->values, file->n_values, sizeof *file->values, compare_keys);
+    qsort(file->values, file->n_values, sizeof *file->values, gguf_compare_keys);
     for (size_t i = 1; i < file->n_values; i++)
         if (strcmp(file->values[i - 1].key, file->values[i].key) == 0)
             return error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: the key %s stands twice", file->path, file->values[i].key);
@@ -179,6 +162,17 @@ static bool index_tensor(struct model_file *file, size_t index, struct error *er
             return error_set(err, ERROR_INPUT, "%s: not a valid GGUF file: the tensor %s stands twice", file->path, name);
     file->tensor_index[slot] = index + 1;
     return true;
+}
+
+static const struct tensor *tensor_of(const struct model_file *file, const char *name)
+{
+    if (!file->n_tensors)
+        return NULL;
+    size_t slot = hash_name(name) & (file->tensor_slots - 1);
+    for (; file->tensor_index[slot]; slot = (slot + 1) & (file->tensor_slots - 1))
+        if (strcmp(file->tensors[file->tensor_index[slot] - 1].name, name) == 0)
+            return &file->tensors[file->tensor_index[slot] - 1];
+    return NULL;
 }
 
 /* Name, dimensions, type and offset of one tensor; its place in the file is checked when the data section's start is known. */
@@ -306,7 +300,7 @@ static bool parse(struct model_file *file, struct error *err)
     return place_tensors(file, (c->at + alignment - 1) / alignment * alignment, err);
 }
 
-struct model_file *model_file_open(const char *path, struct error *err)
+static struct model_file *open_one(const char *path, struct error *err)
 {
     struct model_file *file = calloc(1, sizeof *file);
     int fd = -1;
@@ -346,10 +340,72 @@ fail:
     return NULL;
 }
 
+/* "…-00001-of-00003.gguf" with the number of another part, in memory of the file; NULL: no such name. */
+static const char *part_path(struct model_file *file, unsigned part, unsigned parts, struct error *err)
+{
+    enum { NUMBERED = sizeof "-00001-of-00001.gguf" - 1 };
+    char first[40], wanted[40]; // five digits each, as open_parts has seen
+    size_t n = strlen(file->path);
+    snprintf(first, sizeof first, "-%05u-of-%05u.gguf", 1u, parts);
+    snprintf(wanted, sizeof wanted, "-%05u-of-%05u.gguf", part + 1, parts);
+    if (n < NUMBERED || strcmp(file->path + n - NUMBERED, first) != 0) {
+        error_set(err, ERROR_INPUT, "%s: is the first of %u files (split.count), whose name has to end with %s", file->path, parts, first);
+        return NULL;
+    }
+    char *path = arena_copy(&file->arena, file->path, n, err);
+    if (path)
+        memcpy(path + n - NUMBERED, wanted, NUMBERED);
+    return path;
+}
+
+/* Opens the other files of a split model behind the first. Every part says which it is and of how many; a tensor stands in one of them. */
+static bool open_parts(struct model_file *file, struct error *err)
+{
+    enum { MOST = 9999 };
+    uint32_t parts = 1, number = 0;
+    if (!gguf_u32(file, "split.count", &parts, err) || !gguf_u32(file, "split.no", &number, err))
+        return false;
+    if (parts <= 1)
+        return true;
+    if (parts > MOST)
+        return error_set(err, ERROR_INPUT, "%s: split.count is %" PRIu32 ", at most %d files are read", file->path, parts, MOST);
+    if (number != 0)
+        return error_set(err, ERROR_INPUT, "%s: is part %" PRIu32 " of %" PRIu32 ": give the first one, …-00001-of-%05" PRIu32 ".gguf",
+                         file->path, number + 1, parts, parts);
+    struct model_file *last = file;
+    for (uint32_t i = 1; i < parts; i++, last = last->next) {
+        uint32_t count = 0, no = 0;
+        const char *path = part_path(file, i, parts, err);
+        if (!path || !(last->next = open_one(path, err)) || !gguf_u32(last->next, "split.count", &count, err) ||
+            !gguf_u32(last->next, "split.no", &no, err))
+            return false;
+        if (count != parts || no != i)
+            return error_set(err, ERROR_INPUT, "%s: says that it is part %" PRIu32 " of %" PRIu32 ", its name says %" PRIu32 " of %" PRIu32,
+                             path, no + 1, count, i + 1, parts);
+        for (size_t t = 0; t < last->next->n_tensors; t++)
+            for (const struct model_file *before = file; before != last->next; before = before->next)
+                if (tensor_of(before, last->next->tensors[t].name))
+                    return error_set(err, ERROR_INPUT, "%s: the tensor %s stands in %s too", path, last->next->tensors[t].name,
+                                     before->path);
+    }
+    return true;
+}
+
+struct model_file *model_file_open(const char *path, struct error *err)
+{
+    struct model_file *file = open_one(path, err);
+    if (file && !open_parts(file, err)) {
+        model_file_close(file);
+        return NULL;
+    }
+    return file;
+}
+
 void model_file_close(struct model_file *file)
 {
     if (!file)
         return;
+    model_file_close(file->next);
     if (file->bytes)
         munmap((void *)(uintptr_t)file->bytes, file->size);
     free(file->values);
@@ -375,170 +431,25 @@ const char *gguf_path(const struct model_file *file)
     return file->path;
 }
 
-const struct gguf_value *gguf_find(const struct model_file *file, const char *key)
-{
-    struct gguf_value wanted = {.key = key};
-    return file->n_values ? bsearch(&wanted, file->values, file->n_values, sizeof *file->values, compare_keys) : NULL;
-}
-
-static bool wrong_type(const struct model_file *file, const struct gguf_value *value, const char *wanted, struct error *err)
-{
-    return error_set(err, ERROR_INPUT, "%s: key %s is a %s, %s is wanted", file->path, value->key, type_names[value->type], wanted);
-}
-
-static double load_number(enum gguf_type type, const uint8_t *data)
-{
-    union {
-        uint16_t u16;
-        int16_t i16;
-        uint32_t u32;
-        int32_t i32;
-        float f32;
-        uint64_t u64;
-        int64_t i64;
-        double f64;
-    } v = {0};
-    memcpy(&v, data, (size_t)scalar_bytes[type]);
-    switch (type) {
-    case GGUF_U8:
-    case GGUF_BOOL:
-        return data[0];
-    case GGUF_I8:
-        return (int8_t)data[0];
-    case GGUF_U16:
-        return v.u16;
-    case GGUF_I16:
-        return v.i16;
-    case GGUF_U32:
-        return v.u32;
-    case GGUF_I32:
-        return v.i32;
-    case GGUF_F32:
-        return (double)v.f32;
-    case GGUF_U64:
-        return (double)v.u64;
-    case GGUF_I64:
-        return (double)v.i64;
-    default:
-        return v.f64;
-    }
-}
-
-static bool is_integer(enum gguf_type type)
-{
-    return type <= GGUF_I32 || type == GGUF_U64 || type == GGUF_I64;
-}
-
-bool gguf_u32(const struct model_file *file, const char *key, uint32_t *out, struct error *err)
-{
-    const struct gguf_value *value = gguf_find(file, key);
-    if (!value)
-        return true;
-    if (!is_integer(value->type))
-        return wrong_type(file, value, "an integer", err);
-    double number = load_number(value->type, value->data);
-    if (number < 0 || number > UINT32_MAX)
-        return error_set(err, ERROR_INPUT, "%s: key %s is %.0f, a number from 0 to 2^32 − 1 is wanted", file->path, key, number);
-    *out = (uint32_t)number;
-    return true;
-}
-
-bool gguf_need_u32(const struct model_file *file, const char *key, uint32_t *out, struct error *err)
-{
-    if (!gguf_find(file, key))
-        return error_set(err, ERROR_INPUT, "%s: the key %s is missing", file->path, key);
-    return gguf_u32(file, key, out, err);
-}
-
-bool gguf_f32(const struct model_file *file, const char *key, float *out, struct error *err)
-{
-    const struct gguf_value *value = gguf_find(file, key);
-    if (!value)
-        return true;
-    if (value->type != GGUF_F32 && value->type != GGUF_F64)
-        return wrong_type(file, value, "a float", err);
-    *out = (float)load_number(value->type, value->data);
-    return true;
-}
-
-bool gguf_bool(const struct model_file *file, const char *key, bool *out, struct error *err)
-{
-    const struct gguf_value *value = gguf_find(file, key);
-    if (!value)
-        return true;
-    if (value->type != GGUF_BOOL)
-        return wrong_type(file, value, "a bool", err);
-    *out = value->data[0];
-    return true;
-}
-
-bool gguf_text(const struct model_file *file, const char *key, struct gguf_string *out, struct error *err)
-{
-    const struct gguf_value *value = gguf_find(file, key);
-    if (!value)
-        return true;
-    if (value->type != GGUF_STRING)
-        return wrong_type(file, value, "a string", err);
-    *out = (struct gguf_string){(const char *)value->data, value->count};
-    return true;
-}
-
-const struct gguf_value *gguf_array(const struct model_file *file, const char *key, enum gguf_type element, struct error *err)
-{
-    const struct gguf_value *value = gguf_find(file, key);
-    if (!value) {
-        error_set(err, ERROR_INPUT, "%s: the key %s is missing", file->path, key);
-        return NULL;
-    }
-    bool same = value->type == GGUF_ARRAY && (value->element == element || (element == GGUF_I32 && value->element == GGUF_U32));
-    if (!same) {
-        error_set(err, ERROR_INPUT, "%s: key %s is not an array of %s", file->path, key, type_names[element]);
-        return NULL;
-    }
-    return value;
-}
-
-struct gguf_string gguf_next_string(const struct gguf_value *array, uint64_t *cursor)
-{
-    uint64_t n;
-    memcpy(&n, array->data + *cursor, 8);
-    struct gguf_string string = {(const char *)array->data + *cursor + 8, n};
-    *cursor += 8 + n;
-    return string;
-}
-
-int32_t gguf_i32_at(const struct gguf_value *array, uint64_t index)
-{
-    int32_t value;
-    memcpy(&value, array->data + index * 4, 4);
-    return value;
-}
-
-float gguf_f32_at(const struct gguf_value *array, uint64_t index)
-{
-    float value;
-    memcpy(&value, array->data + index * 4, 4);
-    return value;
-}
-
 const struct tensor *gguf_tensor(const struct model_file *file, const char *name)
 {
-    if (!file->n_tensors)
-        return NULL;
-    size_t slot = hash_name(name) & (file->tensor_slots - 1);
-    for (; file->tensor_index[slot]; slot = (slot + 1) & (file->tensor_slots - 1))
-        if (strcmp(file->tensors[file->tensor_index[slot] - 1].name, name) == 0)
-            return &file->tensors[file->tensor_index[slot] - 1];
-    return NULL;
+    const struct tensor *found = NULL;
+    for (; file && !found; file = file->next)
+        found = tensor_of(file, name);
+    return found;
 }
 
 const struct tensor *gguf_tensor_at(const struct model_file *file, size_t index)
 {
-    return index < file->n_tensors ? &file->tensors[index] : NULL;
+    for (; file && index >= file->n_tensors; file = file->next)
+        index -= file->n_tensors;
+    return file ? &file->tensors[index] : NULL;
 }
 
 uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *tensor)
 {
+    while (tensor < file->tensors || tensor >= file->tensors + file->n_tensors)
+        file = file->next;
     return file->types[tensor - file->tensors];
 }
 
@@ -561,96 +472,6 @@ void gguf_prefetch(const struct model_file *file, const struct tensor *tensor)
 {
     (void)file;
     advise(tensor, MADV_WILLNEED, false);
-}
-
-/* --- what people see -------------------------------------------------------------------------------------------------------------------
- */
-
-static void show_scalar(struct text *text, enum gguf_type type, const uint8_t *data)
-{
-    uint64_t u64;
-    int64_t i64;
-    switch (type) {
-    case GGUF_BOOL:
-        text_add_string(text, data[0] ? "true" : "false");
-        break;
-    case GGUF_U64:
-        memcpy(&u64, data, 8);
-        text_format(text, "%" PRIu64, u64);
-        break;
-    case GGUF_I64:
-        memcpy(&i64, data, 8);
-        text_format(text, "%" PRId64, i64);
-        break;
-    case GGUF_F32:
-        text_format(text, "%.9g", load_number(type, data));
-        break;
-    case GGUF_F64:
-        text_format(text, "%.17g", load_number(type, data));
-        break;
-    default:
-        text_format(text, "%.0f", load_number(type, data));
-    }
-}
-
-/* Text for people: control characters and bytes that are not UTF-8 are escaped, long strings cut. */
-static void show_string(struct text *text, const char *bytes, uint64_t n, uint64_t limit)
-{
-    for (uint64_t i = 0; i < n && i < limit;) {
-        uint32_t c;
-        int length = utf8_decode(bytes + i, n - i, &c);
-        if (length == 0 || c < 0x20 || c == 0x7F) {
-            text_format(text, "\\x%02x", (unsigned char)bytes[i]);
-            i++;
-        } else {
-            text_add(text, bytes + i, (size_t)length);
-            i += (uint64_t)length;
-        }
-    }
-    if (n > limit)
-        text_add_string(text, "…");
-}
-
-bool model_file_meta(struct model_file *file, size_t index, struct model_meta *out)
-{
-    enum { SHOWN_ELEMENTS = 6, SHOWN_BYTES = 2000, SHOWN_ELEMENT_BYTES = 40 };
-    if (index >= file->n_values)
-        return false;
-    const struct gguf_value *value = &file->values[index];
-    struct text *text = &file->shown;
-    text_clear(text);
-    size_t type_at;
-    if (value->type == GGUF_ARRAY)
-        text_format(text, "array of %s[%" PRIu64 "]", type_names[value->element], value->count);
-    else
-        text_add_string(text, type_names[value->type]);
-    text_add(text, "", 1);
-    type_at = text->length;
-    uint64_t cursor = 0;
-    if (value->type == GGUF_STRING)
-        show_string(text, (const char *)value->data, value->count, SHOWN_BYTES);
-    else if (value->type != GGUF_ARRAY)
-        show_scalar(text, value->type, value->data);
-    else
-        for (uint64_t i = 0; i < value->count; i++) {
-            if (i == SHOWN_ELEMENTS) {
-                text_add_string(text, ", …");
-                break;
-            }
-            text_add_string(text, i ? ", " : "");
-            if (value->element == GGUF_STRING) {
-                struct gguf_string string = gguf_next_string(value, &cursor);
-                text_add_string(text, "\"");
-                show_string(text, string.bytes, string.n, SHOWN_ELEMENT_BYTES);
-                text_add_string(text, "\"");
-            } else
-                show_scalar(text, value->element, value->data + i * (uint64_t)scalar_bytes[value->element]);
-        }
-    if (text->failed || !text->bytes)
-        *out = (struct model_meta){value->key, "", "(out of memory)"};
-    else
-        *out = (struct model_meta){value->key, text->bytes, text->bytes + type_at};
-    return true;
 }
 
 bool model_file_tensor(struct model_file *file, size_t index, struct model_tensor *out)

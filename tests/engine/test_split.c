@@ -1,0 +1,185 @@
+/* A model that is split over several files is the same model; files that do not belong together are refused. */
+#include "tests/support.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/gguf.h"
+#include "engine/synth.h"
+
+#include <string.h>
+
+static const char golden[] = "tests/data/goldens/olmoe_q8_0/model.gguf";
+enum { PARTS = 3, ALIGNMENT = 32 };
+static char directory[64];
+
+static void make_directory(void)
+{
+    snprintf(directory, sizeof directory, "/tmp/jeoul-test-split-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+}
+
+static const char *part_name(int part, int parts)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/m-%05d-of-%05d.gguf", directory, part + 1, parts);
+    return path;
+}
+
+static void remove_directory(void)
+{
+    for (int part = 0; part < PARTS; part++)
+        unlink(part_name(part, PARTS));
+    rmdir(directory);
+}
+
+TestSuite(split, .init = make_directory, .fini = remove_directory);
+
+static void put_string(struct text *out, const char *bytes, uint64_t n)
+{
+    gguf_put_u64(out, n);
+    text_add(out, bytes, n);
+}
+
+/* A metadata value as it stood in its file. */
+static void put_value(struct text *out, const struct gguf_value *value)
+{
+    static const size_t sizes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    put_string(out, value->key, strlen(value->key));
+    gguf_put_u32(out, value->type);
+    if (value->type == GGUF_STRING)
+        put_string(out, (const char *)value->data, value->count);
+    else if (value->type != GGUF_ARRAY)
+        text_add(out, (const char *)value->data, sizes[value->type]);
+    else {
+        gguf_put_u32(out, value->element);
+        gguf_put_u64(out, value->count);
+        uint64_t cursor = 0;
+        for (uint64_t i = 0; value->element == GGUF_STRING && i < value->count; i++) {
+            struct gguf_string s = gguf_next_string(value, &cursor);
+            put_string(out, s.bytes, s.n);
+        }
+        text_add(out, (const char *)value->data, value->count * sizes[value->element]);
+    }
+}
+
+static void put_number(struct text *out, const char *key, uint32_t number)
+{
+    put_string(out, key, strlen(key));
+    gguf_put_u32(out, GGUF_U32);
+    gguf_put_u32(out, number);
+}
+
+static void pad(struct text *out)
+{
+    while (out->length % ALIGNMENT)
+        text_add(out, "", 1);
+}
+
+/* Every PARTS-th tensor from `part` on, and in the first part the metadata. */
+static void write_part(struct model_file *file, int part, uint32_t claims)
+{
+    struct text out = {0}, data = {0};
+    struct model_meta meta;
+    const struct tensor *tensor;
+    struct error err = {0};
+    uint64_t n_tensors = 0, n_values = 2;
+    for (size_t i = 0; gguf_tensor_at(file, i); i++)
+        n_tensors += i % PARTS == (size_t)part;
+    for (size_t i = 0; part == 0 && model_file_meta(file, i, &meta); i++)
+        n_values++;
+    text_add_string(&out, "GGUF");
+    gguf_put_u32(&out, 3);
+    gguf_put_u64(&out, n_tensors);
+    gguf_put_u64(&out, n_values);
+    put_number(&out, "split.count", PARTS);
+    put_number(&out, "split.no", claims);
+    for (size_t i = 0; part == 0 && model_file_meta(file, i, &meta); i++)
+        put_value(&out, gguf_find(file, meta.key));
+    for (size_t i = 0; (tensor = gguf_tensor_at(file, i)) != NULL; i++) {
+        if (i % PARTS != (size_t)part)
+            continue;
+        put_string(&out, tensor->name, strlen(tensor->name));
+        gguf_put_u32(&out, (uint32_t)tensor->n_dims);
+        for (int d = 0; d < tensor->n_dims; d++)
+            gguf_put_u64(&out, (uint64_t)tensor->shape[d]);
+        gguf_put_u32(&out, gguf_tensor_type(file, tensor));
+        gguf_put_u64(&out, data.length);
+        text_add(&data, tensor->data, tensor->bytes);
+        pad(&data);
+    }
+    pad(&out);
+    text_add(&out, data.bytes, data.length);
+    cr_assert(text_ok(&out, &err) && file_write(part_name(part, PARTS), out.bytes, out.length, &err), "%s", err.message);
+    text_free(&out);
+    text_free(&data);
+}
+
+static void write_parts(void)
+{
+    struct error err = {0};
+    struct model_file *file = model_file_open(golden, &err);
+    cr_assert_not_null(file, "%s", err.message);
+    for (int part = 0; part < PARTS; part++)
+        write_part(file, part, (uint32_t)part);
+    model_file_close(file);
+}
+
+static void logits_of(const char *path, float *logits)
+{
+    struct error err = {0};
+    struct model_file *file = model_file_open(path, &err);
+    cr_assert_not_null(file, "%s", err.message);
+    struct engine *engine = engine_open(file, &(struct engine_options){.threads = 1, .kv_tokens = 64}, &err);
+    cr_assert_not_null(engine, "%s", err.message);
+    struct engine_row row = {.seq = engine_seq_new(engine, &err), .token = 7, .want = ENGINE_WANT_LOGITS, .logits = logits};
+    cr_assert(engine_step(engine, &row, 1, &err), "%s", err.message);
+    engine_close(engine);
+    model_file_close(file);
+}
+
+Test(split, parts_make_the_same_model_as_one_file)
+{
+    enum { VOCABULARY = 320 };
+    static float whole[VOCABULARY], split[VOCABULARY];
+    struct error err = {0};
+    struct model_info one, three;
+    write_parts();
+    logits_of(golden, whole);
+    logits_of(part_name(0, PARTS), split);
+    cr_expect(memcmp(whole, split, sizeof whole) == 0);
+    struct model_file *a = model_file_open(golden, &err), *b = model_file_open(part_name(0, PARTS), &err);
+    cr_assert(model_file_info(a, &one, &err) && model_file_info(b, &three, &err), "%s", err.message);
+    cr_expect_eq(one.parameters, three.parameters);
+    cr_expect_eq(one.active_bytes, three.active_bytes);
+    model_file_close(a);
+    model_file_close(b);
+}
+
+static void expect_refused(const char *path, const char *words)
+{
+    struct error err = {0};
+    struct model_file *file = model_file_open(path, &err);
+    cr_expect_null(file);
+    cr_expect_eq(err.code, ERROR_INPUT);
+    cr_expect(strstr(err.message, words), "%s", err.message);
+    model_file_close(file);
+}
+
+Test(split, parts_that_do_not_belong_together_are_refused)
+{
+    struct error err = {0};
+    char other[160];
+    write_parts();
+    expect_refused(part_name(1, PARTS), "give the first one");
+    struct model_file *file = model_file_open(golden, &err);
+    write_part(file, 2, 1);
+    expect_refused(part_name(0, PARTS), "says that it is part 2 of 3, its name says 3 of 3");
+    write_part(file, 1, 2); // the tensors of part 2 under part 3's number …
+    model_file_close(file);
+    rename(part_name(1, PARTS), strcpy(other, part_name(2, PARTS)));
+    expect_refused(part_name(0, PARTS), "cannot be opened");
+    snprintf(other, sizeof other, "%s/renamed.gguf", directory);
+    rename(part_name(0, PARTS), other);
+    expect_refused(other, "whose name has to end with -00001-of-00003.gguf");
+    unlink(other);
+}
