@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct eval_task;
@@ -72,5 +73,18 @@ void eval_result_free(struct eval_result *result);
 /* Runs a task. The result does not depend on batch size, thread count or prefix reuse. */
 bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const struct eval_task *task, const struct eval_options *options,
               struct eval_result *result, struct error *err) MUST_CHECK;
+
+/* Two models' logits on the same tokens. Zero-initialise, add each position's rows of n logits, read the figures: NMSE = Σ(a − b)² ÷ Σb²
+ * over all of them, mean Kullback–Leibler divergence of the reference from the logits in nats, share of positions with the same best token.
+ * All NaN where nothing was added. */
+struct eval_agreement {
+    size_t positions, same_best;
+    double squared_error, squared_reference, kl;
+};
+struct eval_agreement_figures {
+    double nmse, mean_kl, top1;
+};
+void eval_agreement_add(struct eval_agreement *agreement, const float *logits, const float *reference, size_t n);
+struct eval_agreement_figures eval_agreement_figures(const struct eval_agreement *agreement);
 
 #endif

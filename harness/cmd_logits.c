@@ -2,69 +2,32 @@
 #include "harness/verbs.h"
 
 #include "base/file.h"
-#include "base/memory.h"
+#include "harness/positions.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 
-static bool read_ids(const char *path, struct token_list *list, struct error *err)
+struct output {
+    struct file_writer writer;
+    size_t n_vocab;
+};
+
+static bool write_positions(void *context, size_t first, int n, const float *logits, struct error *err)
 {
-    struct text text = {0};
-    if (!file_read(path, 64 << 20, &text, err))
-        return false;
-    int line = 1;
-    bool ok = true;
-    for (char *at = text.bytes; ok; line++) {
-        while (*at == ' ' || *at == '\t' || *at == '\r')
-            at++;
-        if (*at == '\0')
-            break;
-        if (*at == '\n') {
-            at++;
-            continue;
-        }
-        char *end;
-        errno = 0;
-        long id = strtol(at, &end, 10);
-        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != '\n' && *end != ' ' && *end != '\r'))
-            ok = error_set(err, ERROR_INPUT, "%s: line %d: not a token id", path, line);
-        else if ((ok = memory_grow((void **)&list->ids, &list->capacity, list->count + 1, sizeof *list->ids, "tokens", err)))
-            list->ids[list->count++] = (int32_t)id;
-        at = *end == '\n' ? end + 1 : end;
-        line -= *end != '\n';
-    }
-    if (ok && !list->count)
-        ok = error_set(err, ERROR_INPUT, "%s: no token ids in it", path);
-    text_free(&text);
-    return ok;
+    struct output *output = context;
+    (void)first;
+    return fwrite(logits, sizeof *logits * output->n_vocab, (size_t)n, output->writer.stream) == (size_t)n ||
+           error_set_errno(err, "%s cannot be written", output->writer.path);
 }
 
 static bool write_logits(struct opened *o, const struct token_list *list, int chunk, const char *path, struct error *err)
 {
-    size_t n_vocab = (size_t)o->info.n_vocab;
-    struct file_writer writer;
-    struct engine_row *rows = memory_array((size_t)chunk, sizeof *rows, "rows", err);
-    float *logits = memory_array((size_t)chunk * n_vocab, sizeof *logits, "logits", err);
-    int seq = rows && logits ? engine_seq_new(o->engine, err) : -1;
-    bool ok = seq >= 0 && file_create(&writer, path, err);
-    if (ok) {
-        for (size_t at = 0; ok && at < list->count; at += (size_t)chunk) {
-            int n = list->count - at < (size_t)chunk ? (int)(list->count - at) : chunk;
-            for (int i = 0; i < n; i++)
-                rows[i] = (struct engine_row){
-                    .seq = seq, .token = list->ids[at + (size_t)i], .want = ENGINE_WANT_LOGITS, .logits = logits + (size_t)i * n_vocab};
-            ok = engine_step(o->engine, rows, n, err);
-            if (ok)
-                fwrite(logits, sizeof *logits * n_vocab, (size_t)n, writer.stream);
-        }
-        if (ok)
-            ok = file_commit(&writer, err);
-        else
-            file_abandon(&writer);
-    }
-    free(rows);
-    free(logits);
-    return ok;
+    struct output output = {.n_vocab = (size_t)o->info.n_vocab};
+    if (!file_create(&output.writer, path, err))
+        return false;
+    if (positions_each(o->engine, list, chunk, write_positions, &output, err))
+        return file_commit(&output.writer, err);
+    file_abandon(&output.writer);
+    return false;
 }
 
 static int run(struct cli *cli, struct error *err)
@@ -75,7 +38,7 @@ static int run(struct cli *cli, struct error *err)
     int64_t threads, chunk;
     if (cli_need(cli, "tokens", &tokens, err) && cli_need(cli, "output", &path, err) &&
         cli_number(cli, "threads", 1, 1024, 0, &threads, err) && cli_number(cli, "chunk", 1, 4096, 512, &chunk, err) &&
-        read_ids(tokens, &list, err) && open_file(cli, &o, err) && open_engine(cli, &o, (int)threads, list.count, (int)chunk, err))
+        positions_read(tokens, &list, err) && open_file(cli, &o, err) && open_engine(cli, &o, (int)threads, list.count, (int)chunk, err))
         (void)(write_logits(&o, &list, (int)chunk, path, err) || error_prefix(err, "logits"));
     open_close(&o);
     token_list_free(&list);

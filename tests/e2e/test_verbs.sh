@@ -93,3 +93,15 @@ if mount -t tmpfs -o size=512k tmpfs small 2>/dev/null; then
 else
     skip "a full and a read-only file system" "none can be mounted here"
 fi
+
+verified=$goldens/ds3_q8_0
+verify() {
+    "$JEOUL" verify -m "$verified/model.gguf" --tokens "$verified/tokens.txt" --reference "$@"
+}
+check "exact logits agree with the reference to 1e-9" verify "$verified/logits_dq.f32" --exact
+check "quantised ones agree loosely, in numbers" bash -c "$JEOUL verify -m $verified/model.gguf --tokens $verified/tokens.txt --reference $verified/logits_dq.f32 --json |
+    jq -e '.verdict == \"agrees\" and .positions == 40 and .nmse > 1e-5 and .mean_kl_nats > 0 and .top1_agreement > 0.9'"
+verify "$verified/logits_dq.f32" --max-nmse 1e-9 >/dev/null
+check "what differs makes exit code 3" test $? -eq 3
+refuse 2 'as float32 are' verify "$verified/tokens.txt"
+refuse 2 'cannot be opened' verify nothing.f32
