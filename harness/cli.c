@@ -68,7 +68,7 @@ bool cli_decimal(const struct cli *cli, const char *option, double low, double h
     *out = fallback;
     if (!text)
         return true;
-    bool digits = strspn(text, "0123456789.") == strlen(text) && *text != '\0'; // strtod also takes "inf", "0x1p3" and spaces
+    bool digits = strspn(text, "0123456789.e-") == strlen(text) && *text != '\0'; // strtod also takes "inf", "0x1p3" and spaces
     *out = digits ? strtod(text, &end) : 0;
     if (!digits || *end != '\0' || *out < low || *out > high)
         return error_set(err, ERROR_INPUT, "--%s %s: a number from %g to %g is wanted", option, text, low, high);
