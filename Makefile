@@ -5,8 +5,8 @@
 #
 #   make            build ./jeoul                      make fuzz      every fuzzer, ten minutes in all (FUZZ_SECONDS=…)
 #   make check      tests under ASan and UBSan         make tsan      the threaded tests under TSan
-#   make lint       format, static analysis            make install   into $(PREFIX)
-#   make clean
+#   make lint       format, static analysis            make neon      the goldens on an emulated AArch64
+#   make install    into $(PREFIX)                     make clean
 #
 # Rooms call one way: each library may use those to its right, never to its left.
 
@@ -51,7 +51,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: lint-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: lint-packages neon neon-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL),0)
@@ -107,6 +107,19 @@ $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call libr
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
+# --- AArch64: the engine alone, statically, on an emulated processor; what needs libraries is left out ----------------------------------
+NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/synth%,$(call sources,base) $(call sources,engine))
+NEON_FLAGS    := -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -I. -pthread
+$(BUILD)/neon/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	aarch64-linux-gnu-gcc $(NEON_FLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/neon/libengine.a: $(NEON_SOURCES:%.c=$(BUILD)/neon/%.o)
+	@rm -f $@
+	aarch64-linux-gnu-ar rcs $@ $^
+$(BUILD)/neon/goldens: tests/goldens/goldens.c $(BUILD)/neon/libengine.a
+	aarch64-linux-gnu-gcc $(NEON_FLAGS) -static -o $@ $^ -lm
+
 # --- fuzzers: tests/fuzz/fuzz_UNIT.c, libFuzzer under ASan and UBSan -------------------------------------------------------------------
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -149,8 +162,14 @@ fuzz: test-packages
 	@$(MAKE) --no-print-directory fuzzers
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
+neon: neon-packages
+	@$(MAKE) --no-print-directory $(BUILD)/neon/goldens
+	qemu-aarch64 $(BUILD)/neon/goldens
+
 packages:
 	@.ci/packages $(BUILD_PACKAGES)
+neon-packages:
+	@.ci/packages $(NEON_PACKAGES)
 test-packages:
 	@.ci/packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 

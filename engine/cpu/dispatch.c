@@ -15,6 +15,9 @@ static bool usable(const struct cpu_kernels *kernels)
                __builtin_cpu_supports("fma");
     if (kernels == &cpu_kernels_avx2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+    if (kernels == &cpu_kernels_neon)
+        return true;
 #endif
     return kernels == &cpu_kernels_scalar;
 }
@@ -23,6 +26,8 @@ static const struct cpu_kernels *const tables[] = {
 #if defined(__x86_64__)
     &cpu_kernels_avx512,
     &cpu_kernels_avx2,
+#elif defined(__aarch64__)
+    &cpu_kernels_neon,
 #endif
     &cpu_kernels_scalar,
 };

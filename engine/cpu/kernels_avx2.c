@@ -5,8 +5,9 @@
 
 #include <immintrin.h>
 
-#define LANES       8
-#define TILES(NAME) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#define LANES           8
+#define VECTOR_REGISTER "+v"
+#define TILES(NAME)     ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
 
 typedef __m256 vf;
 typedef __m256i vi;

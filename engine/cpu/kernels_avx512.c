@@ -5,8 +5,9 @@
 
 #include <immintrin.h>
 
-#define LANES       16
-#define TILES(NAME) ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#define LANES           16
+#define VECTOR_REGISTER "+v"
+#define TILES(NAME)     ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
 
 typedef __m512 vf;
 typedef __m512i vi;

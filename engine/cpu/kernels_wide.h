@@ -1,6 +1,7 @@
 /* The kernels for any vector width, included once by each instruction set's file after it has defined its vectors:
  *
- *     LANES          floats in a vector (16 or 8); a panel's 16 rows are 16 / LANES vectors, "halves"
+ *     LANES          floats in a vector (16, 8 or 4); a panel's 16 rows are 16 / LANES vectors, "halves"
+ *     VECTOR_REGISTER  the constraint of a vector register in assembly
  *     vf, vi         vectors of float and of int32
  *     vf_* vi_*      the few operations on them that are used below
  *     TILES(X)       X(C) for each number of columns that a tile may have, widest first, ending with 1
@@ -421,7 +422,7 @@ static double probe_int8(int64_t iterations)
         UNROLL for (int j = 0; j < 10; j++)
         {
             sums[j] = vi_dot(sums[j], a, b);
-            __asm__ volatile("" : "+v"(sums[j]));
+            __asm__ volatile("" : VECTOR_REGISTER(sums[j]));
         }
     return 10.0 * LANES * 4 * 2 * (double)iterations;
 }
@@ -434,7 +435,7 @@ static double probe_f32(int64_t iterations)
         UNROLL for (int j = 0; j < 10; j++)
         {
             sums[j] = vf_fma(sums[j], a, b);
-            __asm__ volatile("" : "+v"(sums[j]));
+            __asm__ volatile("" : VECTOR_REGISTER(sums[j]));
         }
     return 10.0 * LANES * 2 * (double)iterations;
 }
