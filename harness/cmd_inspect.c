@@ -96,7 +96,10 @@ static void print_text(struct opened *o, bool tensors)
     printf("  KV cache          %s a token in F16\n", bytes_for_people(2 * (double)i->kv_elements_per_token));
     printf("  layers            %d of width %d; %d heads of %d, %d for K and V\n", i->n_layers, i->n_embd, i->n_heads, i->head_dim,
            i->n_kv_heads);
-    printf("  experts           %d of width %d, %d a token\n", i->n_experts, i->n_ff, i->top_k);
+    if (i->n_experts)
+        printf("  experts           %d of width %d, %d a token\n", i->n_experts, i->n_ff, i->top_k);
+    else
+        puts("  experts           none: a dense model");
     printf("  vocabulary        %d\n  context           %d\n\nTypes:\n", i->n_vocab, i->context_length);
     print_types(o);
     puts("\nMetadata:");
