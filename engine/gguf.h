@@ -63,6 +63,7 @@ float gguf_f32_at(const struct gguf_value *array, uint64_t index);
 const struct tensor *gguf_tensor(const struct model_file *file, const char *name);
 const struct tensor *gguf_tensor_at(const struct model_file *file, size_t index);      // NULL past the end
 uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *tensor); // GGUF's number, for messages
+bool gguf_refuse_type(const struct model_file *file, const struct tensor *tensor, struct error *err) MUST_CHECK; // false: its type
 
 /* Tells the kernel that a tensor's pages are no longer needed (they were packed elsewhere), or soon will be. */
 void gguf_drop(const struct model_file *file, const struct tensor *tensor);

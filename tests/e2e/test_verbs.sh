@@ -28,7 +28,7 @@ check "a failure leaves no file" bash -c '! test -e bad.f32'
 check "synth writes" "$JEOUL" synth --shape tiny --quant q4_k_m -o tiny.gguf
 check "synth writes again with one thread" "$JEOUL" synth --shape tiny --quant q4_k_m -t 1 -o tiny1.gguf
 check "synth gives the same bytes" cmp tiny.gguf tiny1.gguf
-for quant in f32 f16 bf16 q8_0 q4_0 q4_k q6_k; do
+for quant in f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4; do
     check "synth $quant" "$JEOUL" synth --shape tiny-qwen3 --quant $quant -o t.gguf
     check "bench $quant" "$JEOUL" bench -m t.gguf -p 33 -n 3 -b 1,3 -t 1,2 -r 2 --no-limits
 done
