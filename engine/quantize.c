@@ -11,6 +11,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Half-way between neighbours of iq4_values, the one table of which grids are made. */
+static const float iq4_middles[15] = {-115.5f, -93.5f, -74, -57, -42, -28.5f, -16, -4.5f, 7, 19, 31.5f, 45.5f, 61, 79, 101};
+
 /* What a code can stand for before its scale: low … high, or the 16 values of a table in rising order. */
 struct grid {
     int low, high;
@@ -35,8 +38,7 @@ static inline float nearest(const struct grid *grid, float x)
         return nearest_whole(clamp(x, (float)grid->low, (float)grid->high));
     int at = 0;
     for (int step = 8; step; step /= 2)
-        if (at + step < 16 && x > 0.5f * (float)(grid->table[at + step - 1] + grid->table[at + step]))
-            at += step;
+        at += step * (x > iq4_middles[at + step - 1]);
     return (float)grid->table[at];
 }
 
@@ -81,14 +83,14 @@ static float squared_error(const float *x, int n, const struct grid *grid, float
  * little beyond it or short of it. */
 static float fit_scale(const float *x, int n, const struct grid *grid)
 {
-    enum { TRIALS = 19 };
+    enum { REACH = 9 }; // trials to either side
     float greatest = 0, most = 0, best = 0, end = (float)(grid->table ? grid->table[0] : grid->low), step = grid->table ? 1.0f : 0.1f;
     for (int i = 0; i < n; i++)
         greatest = fabsf(x[i]) > fabsf(greatest) ? x[i] : greatest;
     if (fabsf(greatest) < 1e-15f) // far below what a half-precision scale can hold
         return 0;
-    for (int trial = 0; trial < TRIALS; trial++) {
-        float products = 0, squares = 0, inverse = (end + step * (float)(trial - TRIALS / 2)) / greatest;
+    for (int trial = -REACH; trial <= REACH; trial++) {
+        float products = 0, squares = 0, inverse = (end + step * (float)trial) / greatest;
         for (int i = 0; i < n; i++) {
             float value = nearest(grid, x[i] * inverse);
             products += x[i] * value;
@@ -133,12 +135,13 @@ static void fit_blocks(const float *x, int n, const struct grid *grid, int least
     }
     float d = store_f16_above(out, greatest / (float)least), inverse = inverse_of(d);
     for (int j = 0; j < 256 / n; j++) {
-        float first = clamp(nearest_whole(clamp(fitted[j] * inverse, -1000, 1000)), (float)least, (float)most), error = INFINITY;
-        for (float scale = first - 1; scale <= first + 1; scale++) {
-            float this = squared_error(x + j * n, n, grid, d * scale);
-            if (scale >= (float)least && scale <= (float)most && this < error) {
+        int near = (int)nearest_whole(clamp(fitted[j] * inverse, (float)least, (float)most));
+        float error = INFINITY;
+        for (int scale = near > least ? near - 1 : near; scale <= near + 1 && scale <= most; scale++) {
+            float this = squared_error(x + j * n, n, grid, d * (float)scale);
+            if (this < error) {
                 error = this;
-                scales[j] = (int)scale;
+                scales[j] = scale;
             }
         }
         encode(x + j * n, n, grid, d * (float)scales[j], codes + j * n);
@@ -156,15 +159,17 @@ struct range {
 static struct range fit_range(const float *x, int n, int high, bool below)
 {
     enum { TRIALS = 21 };
-    float low = x[0], top = x[0], sum = 0, best_error = INFINITY;
+    float low = x[0], top = x[0], sum = 0, total = 0, best_error = INFINITY;
     for (int i = 0; i < n; i++) {
         low = fminf(low, x[i]);
         top = fmaxf(top, x[i]);
     }
     if (below)
         low = fminf(low, 0);
-    for (int i = 0; i < n; i++) // sums are of x − low: a minimum far from 0 would cost them their digits
+    for (int i = 0; i < n; i++) { // sums are of x − low: a minimum far from 0 would cost them their digits
         sum += x[i] - low;
+        total += (x[i] - low) * (x[i] - low);
+    }
     struct range best = {0, low};
     if (top - low < 1e-15f)
         return best;
@@ -182,11 +187,10 @@ static struct range fit_range(const float *x, int n, int high, bool below)
             r = (struct range){((float)n * products - sum * codes) / determinant, low + (squares * sum - codes * products) / determinant};
         if (below && r.least > 0)
             r = (struct range){(products + low * codes) / squares, 0};
-        float error = 0;
-        for (int i = 0; i < n; i++) {
-            float code = nearest_whole(clamp((x[i] - low) * inverse, 0, (float)high)), difference = x[i] - r.scale * code - r.least;
-            error += difference * difference;
-        }
+        /* Σ(y − scale · code − shift)², y = x − low and shift = least − low, multiplied out */
+        float shift = r.least - low;
+        float error =
+            total - 2 * (r.scale * products + shift * sum) + r.scale * (r.scale * squares + 2 * shift * codes) + shift * shift * (float)n;
         if (error < best_error) {
             best_error = error;
             best = r;
@@ -224,20 +228,18 @@ static void fit_ranges(const float *x, int n, int high, int most, uint8_t *out, 
     }
     float d = store_f16_above(out, scale / (float)most), dmin = store_f16_above(out + 2, -least / (float)most), error;
     for (int j = 0; j < 256 / n; j++) {
-        float s = nearest_whole(clamp(fitted[j].scale * inverse_of(d), 0, (float)most));
-        float m = nearest_whole(clamp(-fitted[j].least * inverse_of(dmin), 0, (float)most));
+        int s = (int)nearest_whole(clamp(fitted[j].scale * inverse_of(d), 0, (float)most));
+        int m = (int)nearest_whole(clamp(-fitted[j].least * inverse_of(dmin), 0, (float)most));
         error = INFINITY;
-        for (int i = 0; i < 9; i++) {
-            float a = s + (float)(i / 3 - 1), b = m + (float)(i % 3 - 1);
-            if (a < 0 || a > (float)most || b < 0 || b > (float)most)
-                continue;
-            float this = range_error(x + j * n, n, high, (struct range){d * a, -dmin * b});
-            if (this < error) {
-                error = this;
-                scales[j] = (uint8_t)a;
-                minimums[j] = (uint8_t)b;
+        for (int a = s > 0 ? s - 1 : s; a <= s + 1 && a <= most; a++)
+            for (int b = m > 0 ? m - 1 : m; b <= m + 1 && b <= most; b++) {
+                float this = range_error(x + j * n, n, high, (struct range){d * (float)a, -dmin * (float)b});
+                if (this < error) {
+                    error = this;
+                    scales[j] = (uint8_t)a;
+                    minimums[j] = (uint8_t)b;
+                }
             }
-        }
         encode_range(x + j * n, n, high, (struct range){d * (float)scales[j], -dmin * (float)minimums[j]}, codes + j * n);
     }
 }

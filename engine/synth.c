@@ -6,6 +6,7 @@
 #include "engine/synth.h"
 
 #include "base/file.h"
+#include "engine/gguf_write.h"
 #include "engine/recipe.h"
 
 #include <math.h>
@@ -222,22 +223,6 @@ static bool make_plan(struct plan *plan, const struct synth_shape *s, struct err
 
 /* --- header
  * ---------------------------------------------------------------------------------------------------------------------------------- */
-
-void gguf_put_u32(struct text *out, uint32_t value)
-{
-    text_add(out, (const char *)&value, 4);
-}
-
-void gguf_put_u64(struct text *out, uint64_t value)
-{
-    text_add(out, (const char *)&value, 8);
-}
-
-void gguf_put_string(struct text *out, const char *bytes, size_t n)
-{
-    gguf_put_u64(out, n);
-    text_add(out, bytes, n);
-}
 
 struct header {
     struct text text;
