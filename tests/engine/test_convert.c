@@ -1,6 +1,7 @@
 /* Quantising files: what is converted, what stays, and failures that leave nothing. */
 #include "tests/support.h"
 
+#include "base/random.h"
 #include "engine/engine.h"
 #include "engine/gguf.h"
 
@@ -167,5 +168,30 @@ Test(convert, what_cannot_be_quantised_is_refused_and_leaves_nothing)
         expect_refused(bad, path, "q8_0", i < 3 ? "not finite" : "magnitude 1e+06");
         cr_expect_neq(access(path, F_OK), 0, "a failure leaves a file");
     }
+    unlink(bad);
+}
+
+/* Damaged files: converted or refused as bad input, never a crash. */
+Test(convert, flipped_bits_never_crash, .timeout = 300)
+{
+    size_t n;
+    char bad[128], *bytes = read_whole("tests/data/goldens/q256_q2_k/model.gguf", &n);
+    struct random random = random_seed(1, 1);
+    snprintf(bad, sizeof bad, "%s/bad.gguf", directory);
+    for (int round = 0; round < 300; round++) {
+        size_t at = (size_t)(random_unit(&random) * (round % 3 ? 14000 : (double)n)); // most in the header
+        char bit = (char)(1 << round % 8);
+        bytes[at] ^= bit;
+        FILE *stream = fopen(bad, "wb");
+        cr_assert(stream && fwrite(bytes, 1, n, stream) == n && fclose(stream) == 0);
+        bytes[at] ^= bit;
+        struct error err = {0};
+        struct quantize_report report;
+        struct model_file *file = model_file_open(bad, &err);
+        bool ok = file && quantize_write(file, path, &(struct quantize_options){.quantisation = "mxfp4", .threads = 1}, &report, &err);
+        cr_expect(ok || (err.code == ERROR_INPUT && err.message[0]), "byte %zu: code %d: %s", at, (int)err.code, err.message);
+        model_file_close(file);
+    }
+    free(bytes);
     unlink(bad);
 }
