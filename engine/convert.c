@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE_VALUES = 1 << 16, BATCH_PIECES = 32, MAX_THREADS = 64 };
+enum { PIECE_VALUES = 1 << 16, BATCH_PIECES = 32, MAX_THREADS = 64, ZEROS = 4096 };
 
 struct target {
     const struct tensor *from;
@@ -44,7 +44,8 @@ struct conversion {
 /* Matrices that multiply activations. What has one dimension, biases, norms and small tables that other engines read as float are not. */
 static bool is_weight_matrix(const struct tensor *tensor)
 {
-    static const char *const parts[] = {"_norm", "ffn_gate_inp", "rope_", "pos_embd", "token_types", "rel_b", "ssm_conv1d", "shortconv"};
+    static const char *const parts[] = {"_norm",       "ffn_gate_inp", "rope_",      "pos_embd",
+                                        "token_types", "rel_b",        "ssm_conv1d", "shortconv.conv"};
     size_t n = strlen(tensor->name), suffix = strlen(".weight");
     if (n < suffix || strcmp(tensor->name + n - suffix, ".weight") != 0 || tensor->n_dims < 2)
         return false;
@@ -140,25 +141,45 @@ static bool plan_targets(struct conversion *c, struct error *err)
 /* --- header
  * ---------------------------------------------------------------------------------------------------------------------------------- */
 
+static int compare_places(const void *a, const void *b)
+{
+    const struct gguf_value *const *x = a, *const *y = b;
+    return (*x)->data < (*y)->data ? -1 : (*x)->data > (*y)->data;
+}
+
+/* The entries of the input, in its order, without those that are ours. */
+static bool put_metadata(const struct conversion *c, const char *const ours[2], struct text *out, uint64_t *n, struct error *err)
+{
+    size_t count = 0, kept = 0;
+    while (gguf_value_at(c->file, count))
+        count++;
+    const struct gguf_value **values = memory_array(count, sizeof *values, "metadata", err);
+    if (!values)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct gguf_value *value = gguf_value_at(c->file, i);
+        if (strcmp(value->key, ours[0]) != 0 && strcmp(value->key, ours[1]) != 0)
+            values[kept++] = value;
+    }
+    qsort(values, kept, sizeof *values, compare_places);
+    for (size_t i = 0; i < kept; i++)
+        gguf_put_entry(out, values[i]);
+    free(values);
+    *n += kept;
+    return true;
+}
+
 static bool make_header(const struct conversion *c, struct text *out, struct error *err)
 {
-    const struct {
-        const char *key;
-        uint32_t value;
-    } ours[] = {{"general.file_type", c->recipe->file_type}, {"general.quantization_version", 2}};
+    static const char *const keys[2] = {"general.file_type", "general.quantization_version"};
+    const uint32_t values[2] = {c->recipe->file_type, 2};
     struct text entries = {0};
     uint64_t n_entries = 0;
-    const struct gguf_value *value;
-    for (size_t i = 0; (value = gguf_value_at(c->file, i)); i++) {
-        if (strcmp(value->key, ours[0].key) == 0 || strcmp(value->key, ours[1].key) == 0)
-            continue;
-        gguf_put_entry(&entries, value);
-        n_entries++;
-    }
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++, n_entries++) {
-        gguf_put_string(&entries, ours[i].key, strlen(ours[i].key));
+    bool ok = put_metadata(c, keys, &entries, &n_entries, err);
+    for (int i = 0; i < 2; i++, n_entries++) {
+        gguf_put_string(&entries, keys[i], strlen(keys[i]));
         gguf_put_u32(&entries, GGUF_U32);
-        gguf_put_u32(&entries, ours[i].value);
+        gguf_put_u32(&entries, values[i]);
     }
     text_add_string(out, "GGUF");
     gguf_put_u32(out, 3);
@@ -176,7 +197,7 @@ static bool make_header(const struct conversion *c, struct text *out, struct err
     }
     for (uint64_t n = padding(c, out->length); n; n--)
         text_add(out, "\0", 1);
-    bool ok = text_ok(&entries, err) && text_ok(out, err);
+    ok = ok && text_ok(&entries, err) && text_ok(out, err);
     text_free(&entries);
     return ok;
 }
@@ -275,9 +296,12 @@ static bool write_file(struct conversion *c, const struct text *header, struct e
         const struct target *target = &c->targets[i];
         if (!convert_tensor(c, target, err))
             return false;
-        for (uint64_t n = padding(c, c->done); n; n--)
-            if (!put(c, "", 1, err))
+        for (uint64_t n = padding(c, c->done), part; n; n -= part) {
+            static const char zeros[ZEROS];
+            part = n < ZEROS ? n : ZEROS;
+            if (!put(c, zeros, part, err))
                 return false;
+        }
         gguf_drop(c->file, target->from);
         c->report->tensors++;
         c->report->converted += target->from->format != target->format;
@@ -300,7 +324,7 @@ bool quantize_write(struct model_file *file, const char *path, const struct quan
                     struct error *err)
 {
     int threads = options->threads ? options->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    threads = threads > MAX_THREADS ? MAX_THREADS : threads;
+    threads = threads > MAX_THREADS ? MAX_THREADS : threads < 1 ? 1 : threads;
     *report = (struct quantize_report){0};
     struct conversion conversion = {.file = file,
                                     .options = options,
