@@ -65,7 +65,7 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 
 # --- objects and rooms -----------------------------------------------------------------------------------------------------------------
 # Kernels are one source per instruction set, compiled for it and chosen at run time.
-$(OUT)/engine/cpu/%.o: CFLAGS += $(if $(SANITIZE),,-O3)
+$(OUT)/engine/cpu/%.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
 $(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
 $(OUT)/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 
@@ -109,7 +109,7 @@ $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call libr
 
 # --- AArch64: the engine alone, statically, on an emulated processor; what needs libraries is left out ----------------------------------
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/synth%,$(call sources,base) $(call sources,engine))
+NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
 NEON_FLAGS    := -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -I. -pthread
 $(BUILD)/neon/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -206,6 +206,40 @@ bool engine_probe(enum engine_probe probe, int threads, double seconds, double *
 /* Instruction sets compiled in and usable on this machine, widest first, NULL-terminated: {"avx512", "avx2", "scalar", NULL}. */
 const char *const *engine_isas(void);
 
+/* --- Quantising ------------------------------------------------------------------------------------------------------------------------
+ */
+
+const char *const *quantize_names(void); // "f16", "q4_0", "q4_k_m" …, NULL-terminated
+
+struct quantize_options {
+    const char *quantisation;
+    int threads; // 0: every online CPU; the bytes written do not depend on it
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes); // may be NULL
+    void *context;
+};
+
+/* Tensors whose rows are no multiple of the wanted type's block, by the type that they have instead. */
+struct quantize_fallback {
+    const char *wanted, *instead;
+    const char *tensor; // the first of them; lives as long as the file
+    int64_t row;        // values in a row of it
+    int count;
+};
+
+struct quantize_report {
+    uint64_t bytes_before, bytes_after; // of the tensors' data
+    int tensors, converted;             // the rest had the wanted type already
+    int n_fallbacks;
+    struct quantize_fallback fallbacks[4];
+};
+
+/* Writes the model with its weight matrices in the given quantisation; the router, norms, biases and what has one dimension become F32.
+ * Metadata are kept, but general.file_type and general.quantization_version are those of the new file. Atomic, and streaming: memory stays
+ * small whatever the size. ERROR_INPUT for an unsupported type, values that are not finite or too large for the type, or a path that is the
+ * input itself. */
+bool quantize_write(struct model_file *file, const char *path, const struct quantize_options *options, struct quantize_report *report,
+                    struct error *err) MUST_CHECK;
+
 /* --- Synthetic models ------------------------------------------------------------------------------------------------------------------
  */
 

@@ -453,6 +453,19 @@ uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *te
     return file->types[tensor - file->tensors];
 }
 
+bool gguf_refuse_type(const struct model_file *file, const struct tensor *tensor, struct error *err)
+{
+    uint32_t type = gguf_tensor_type(file, tensor);
+    const char *name = tensor_type_name(type);
+    struct text list = {0};
+    for (size_t i = 0; tensor_format_at(i); i++)
+        text_format(&list, "%s%s", i ? ", " : "", tensor_format_at(i)->name);
+    error_set(err, ERROR_INPUT, "%s: tensor %s: GGUF type %" PRIu32 " (%s) is not supported; supported are: %s", file->path, tensor->name,
+              type, name ? name : "unknown", list.bytes ? list.bytes : "");
+    text_free(&list);
+    return false;
+}
+
 static void advise(const struct tensor *tensor, int advice, bool inner)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
@@ -479,8 +492,9 @@ bool model_file_tensor(struct model_file *file, size_t index, struct model_tenso
     const struct tensor *tensor = gguf_tensor_at(file, index);
     if (!tensor)
         return false;
+    const char *type = tensor_type_name(gguf_tensor_type(file, tensor));
     *out = (struct model_tensor){.name = tensor->name,
-                                 .type = tensor->format ? tensor->format->name : "unsupported",
+                                 .type = type ? type : "unsupported",
                                  .n_dims = tensor->n_dims,
                                  .offset = tensor->offset,
                                  .bytes = tensor->bytes};

@@ -41,7 +41,10 @@ struct gguf_string {
 
 struct arena *gguf_arena(struct model_file *file); // memory with the file's life
 const char *gguf_path(const struct model_file *file);
-const struct gguf_value *gguf_find(const struct model_file *file, const char *key); // NULL: absent
+uint64_t gguf_alignment(const struct model_file *file);                              // of tensors
+const struct gguf_value *gguf_value_at(const struct model_file *file, size_t index); // by key; NULL past the end
+uint64_t gguf_value_bytes(const struct gguf_value *value);                           // that its data take, with all strings of an array
+const struct gguf_value *gguf_find(const struct model_file *file, const char *key);  // NULL: absent
 
 /* Scalars. Absent keys leave *out alone and return true: set it to the default before. A value of another kind, or an integer that doesn't
  * fit, is ERROR_INPUT. gguf_need_u32 fails on absence too. */
@@ -63,6 +66,7 @@ float gguf_f32_at(const struct gguf_value *array, uint64_t index);
 const struct tensor *gguf_tensor(const struct model_file *file, const char *name);
 const struct tensor *gguf_tensor_at(const struct model_file *file, size_t index);      // NULL past the end
 uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *tensor); // GGUF's number, for messages
+bool gguf_refuse_type(const struct model_file *file, const struct tensor *tensor, struct error *err) MUST_CHECK; // false: its type
 
 /* Tells the kernel that a tensor's pages are no longer needed (they were packed elsewhere), or soon will be. */
 void gguf_drop(const struct model_file *file, const struct tensor *tensor);

@@ -8,6 +8,30 @@
 static const char *const type_names[GGUF_TYPE_COUNT] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                                         "bool", "string", "array", "u64", "i64", "f64"};
 
+uint64_t gguf_alignment(const struct model_file *file)
+{
+    return file->alignment;
+}
+
+const struct gguf_value *gguf_value_at(const struct model_file *file, size_t index)
+{
+    return index < file->n_values ? &file->values[index] : NULL;
+}
+
+uint64_t gguf_value_bytes(const struct gguf_value *value)
+{
+    uint64_t bytes = 0;
+    if (value->type == GGUF_STRING)
+        return value->count;
+    if (value->type != GGUF_ARRAY)
+        return (uint64_t)gguf_scalar_bytes[value->type];
+    if (value->element != GGUF_STRING)
+        return value->count * (uint64_t)gguf_scalar_bytes[value->element]; // lies in the file
+    for (uint64_t i = 0; i < value->count; i++)
+        (void)gguf_next_string(value, &bytes);
+    return bytes;
+}
+
 const struct gguf_value *gguf_find(const struct model_file *file, const char *key)
 {
     struct gguf_value wanted = {.key = key};

@@ -190,8 +190,7 @@ static bool load_weight(void *context, struct weight *w, const char *name, enum 
     if (!tensor && (tensor = latent_part(model, w, name, err)) == NULL)
         return false;
     if (!tensor->format)
-        return error_set(err, ERROR_INPUT, "%s: tensor %s: GGUF type %" PRIu32 " is not supported", gguf_path(model->file), name,
-                         gguf_tensor_type(model->file, tensor));
+        return gguf_refuse_type(model->file, tensor, err);
     if (tensor->shape[0] != w->cols || tensor->shape[1] != w->rows || tensor->shape[2] != w->experts || tensor->shape[3] != 1)
         return error_set(err, ERROR_INPUT,
                          "%s: tensor %s has the shape [%" PRId64 ", %" PRId64 ", %" PRId64 "], the metadata ask for [%" PRId64 ", %" PRId64

@@ -6,13 +6,14 @@
 #include "engine/synth.h"
 
 #include "base/file.h"
+#include "engine/gguf_write.h"
+#include "engine/recipe.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 enum { PIECE_VALUES = 1 << 21, ALIGNMENT = 32, MAX_THREADS = 64 };
@@ -34,6 +35,23 @@ static void put_f16(uint8_t *out, double value)
 {
     uint16_t half = f32_to_f16((float)value);
     memcpy(out, &half, 2);
+}
+
+/* The sign of a block's scale is a coin's, so that values whose mean isn't 0 are centred over many blocks. */
+static double either_sign(uint8_t random_byte)
+{
+    return random_byte & 1 ? 1 : -1;
+}
+
+/* The 8 scales of Q4_K and Q5_K, 32 … 63 (47.5 in the mean), and minimums that equal them. */
+static void equal_scales(uint8_t packed[12])
+{
+    for (int j = 0; j < 4; j++) {
+        int low = 32 | (packed[j] & 31), high = 32 | (packed[4 + j] & 31);
+        packed[j] = (uint8_t)(low | (high >> 4) << 6);
+        packed[4 + j] = packed[j];
+        packed[8 + j] = (uint8_t)((high & 15) | (high & 15) << 4);
+    }
 }
 
 /* A block's scale varies by a quarter up and down, as real ones do. */
@@ -87,15 +105,48 @@ void synth_blocks(enum tensor_type type, struct random *random, double deviation
                 out[j] |= out[j] & 0xF0 ? 0 : 0x80;
             }
             break;
-        case TENSOR_Q4_K: // scale = minimum, dmin = 7.5 d: the values are centred; scales 32 … 63
+        case TENSOR_Q4_1: // 0 … 15 around 7.5
+            put_f16(out, scale / 4.61);
+            put_f16(out + 2, -7.5 * scale / 4.61);
+            break;
+        case TENSOR_Q5_0: // −16 … 15, the nibble 0 taken for 8: mean 0
+            put_f16(out, scale / 9.1);
+            for (int j = 6; j < 22; j++) {
+                out[j] |= out[j] & 0x0F ? 0 : 0x08;
+                out[j] |= out[j] & 0xF0 ? 0 : 0x80;
+            }
+            break;
+        case TENSOR_Q5_1: // 0 … 31 around 15.5
+            put_f16(out, scale / 9.23);
+            put_f16(out + 2, -15.5 * scale / 9.23);
+            break;
+        case TENSOR_IQ4_NL: // deviation of the 16 values: 67.4
+            put_f16(out, either_sign(out[0]) * scale / 67.4);
+            break;
+        case TENSOR_IQ4_XS: // scales −32 … 31: deviation 18.5
+            put_f16(out, scale / (67.4 * 18.5));
+            break;
+        case TENSOR_MXFP4: // the doubled values have 5.85; the scale is a power of two
+            out[0] = (uint8_t)(128 + lrint(log2(scale / 5.85)));
+            break;
+        case TENSOR_Q2_K: // minimum = scale, 8 … 15, dmin = 1.5 d: the values are centred
+            for (int j = 0; j < 16; j++)
+                out[j] = (uint8_t)(0x88 | (out[j] & 7) | (out[j] & 7) << 4);
+            put_f16(out + 80, scale / (1.118 * 11.5));
+            put_f16(out + 82, 1.5 * scale / (1.118 * 11.5));
+            break;
+        case TENSOR_Q3_K: // −4 … 3, scales −32 … 31
+            put_f16(out + 108, scale / (2.35 * 18.5));
+            break;
+        case TENSOR_Q4_K: // scale = minimum, dmin = 7.5 d: the values are centred
             put_f16(out, scale / (4.61 * 47.5));
             put_f16(out + 2, 7.5 * scale / (4.61 * 47.5));
-            for (int j = 0; j < 4; j++) {
-                int low = 32 | (out[4 + j] & 31), high = 32 | (out[8 + j] & 31);
-                out[4 + j] = (uint8_t)(low | (high >> 4) << 6);
-                out[8 + j] = out[4 + j];
-                out[12 + j] = (uint8_t)((high & 15) | (high & 15) << 4);
-            }
+            equal_scales(out + 4);
+            break;
+        case TENSOR_Q5_K: // as Q4_K
+            put_f16(out, scale / (9.23 * 47.5));
+            put_f16(out + 2, 15.5 * scale / (9.23 * 47.5));
+            equal_scales(out + 4);
             break;
         case TENSOR_Q6_K: // scales 64 … 127
             for (int j = 192; j < 208; j++)
@@ -108,48 +159,9 @@ void synth_blocks(enum tensor_type type, struct random *random, double deviation
     }
 }
 
-/* --- quantisation recipes
- * -------------------------------------------------------------------------------------------------------------------- */
-
-struct recipe {
-    const char *name;
-    enum tensor_type type;
-    uint32_t file_type; // general.file_type
-    bool mixture;       // Q6_K for the output and half of attn_v and ffn_down
-};
-
-static const struct recipe recipes[] = {
-    {"f32", TENSOR_F32, 0, false},   {"f16", TENSOR_F16, 1, false},    {"bf16", TENSOR_BF16, 32, false}, {"q8_0", TENSOR_Q8_0, 7, false},
-    {"q4_0", TENSOR_Q4_0, 2, false}, {"q4_k", TENSOR_Q4_K, 14, false}, {"q6_k", TENSOR_Q6_K, 18, false}, {"q4_k_m", TENSOR_Q4_K, 15, true},
-};
-
-enum { RECIPES = sizeof recipes / sizeof *recipes };
-
 const char *const *synth_quantisations(void)
 {
-    static const char *names[RECIPES + 1]; // the same values whoever fills them
-    for (size_t i = 0; i < RECIPES; i++)
-        names[i] = recipes[i].name;
-    return names;
-}
-
-/* The layers whose attn_v and ffn_down have more bits in the Q4_K_M mixture: the first and last eighth, and every third between. */
-static bool more_bits(int layer, int n_layers)
-{
-    return layer < n_layers / 8 || layer >= 7 * n_layers / 8 || (layer - n_layers / 8) % 3 == 2;
-}
-
-static enum tensor_type type_of(const struct recipe *recipe, const char *name, enum weight_use use, int n_layers)
-{
-    int layer = -1;
-    if (use == WEIGHT_VECTOR || strstr(name, "ffn_gate_inp"))
-        return TENSOR_F32;
-    if (!recipe->mixture)
-        return recipe->type;
-    if (strcmp(name, "output.weight") == 0)
-        return TENSOR_Q6_K;
-    bool candidate = strstr(name, "attn_v.") || strstr(name, "ffn_down");
-    return candidate && sscanf(name, "blk.%d.", &layer) == 1 && more_bits(layer, n_layers) ? TENSOR_Q6_K : recipe->type;
+    return recipe_names();
 }
 
 /* --- the plan of a file
@@ -183,7 +195,7 @@ static bool plan_weight(void *context, struct weight *w, const char *name, enum 
     struct planned *tensor = &plan->tensors[plan->n_tensors++];
     *tensor = (struct planned){.use = use, .shape = {w->cols, w->rows, w->experts}, .values = w->cols * w->rows * w->experts};
     snprintf(tensor->name, sizeof tensor->name, "%s", name);
-    tensor->type = type_of(plan->recipe, name, use, plan->model.config.n_layers);
+    tensor->type = use == WEIGHT_VECTOR ? TENSOR_F32 : recipe_type(plan->recipe, name, plan->model.config.n_layers);
     tensor->deviation = use == WEIGHT_VECTOR ? 0 : use == WEIGHT_LOOKUP ? 1 : 1 / sqrt((double)w->cols);
     const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
     if (w->cols % format->block_values)
@@ -213,22 +225,6 @@ static bool make_plan(struct plan *plan, const struct synth_shape *s, struct err
 
 /* --- header
  * ---------------------------------------------------------------------------------------------------------------------------------- */
-
-void gguf_put_u32(struct text *out, uint32_t value)
-{
-    text_add(out, (const char *)&value, 4);
-}
-
-void gguf_put_u64(struct text *out, uint64_t value)
-{
-    text_add(out, (const char *)&value, 8);
-}
-
-void gguf_put_string(struct text *out, const char *bytes, size_t n)
-{
-    gguf_put_u64(out, n);
-    text_add(out, bytes, n);
-}
 
 struct header {
     struct text text;
@@ -401,26 +397,11 @@ static bool write_all(struct writing *w, const struct text *header, struct error
     return ok;
 }
 
-static const struct recipe *find_recipe(const char *name, struct error *err)
-{
-    struct text list = {0};
-    for (size_t i = 0; i < RECIPES; i++) {
-        if (strcasecmp(recipes[i].name, name) == 0) {
-            text_free(&list);
-            return &recipes[i];
-        }
-        text_format(&list, "%s%s", i ? ", " : "", recipes[i].name);
-    }
-    error_set(err, ERROR_INPUT, "no quantisation \"%.32s\"; there are: %s", name, list.bytes ? list.bytes : "");
-    text_free(&list);
-    return NULL;
-}
-
 bool synth_write(const char *path, const struct synth_options *options, struct error *err)
 {
     struct arena arena = {0};
     struct synth_shape shape;
-    struct plan plan = {.recipe = find_recipe(options->quantisation, err)};
+    struct plan plan = {.recipe = recipe_find(options->quantisation, err)};
     struct text header = {0};
     struct file_writer writer;
     long online = sysconf(_SC_NPROCESSORS_ONLN);

@@ -16,11 +16,6 @@ struct synth_shape {
 /* A built-in shape by name, or one read from a JSON file; the name of a file's shape lives in the arena. */
 bool synth_shape_find(const char *name, struct arena *arena, struct synth_shape *out, struct error *err) MUST_CHECK;
 
-/* GGUF pieces, little endian, appended to a text. */
-void gguf_put_u32(struct text *out, uint32_t value);
-void gguf_put_u64(struct text *out, uint64_t value);
-void gguf_put_string(struct text *out, const char *bytes, size_t n);
-
 /* tokenizer.ggml.* entries of a deterministic byte-level vocabulary of exactly n tokens (at least 320): every byte, letter pairs, Hangul
  * syllables, letter triples and quadruples, each reachable by merges, and two control tokens at the end. Adds to *entries how many keys
  * were written. */

@@ -5,6 +5,8 @@
  * has room for some only. */
 #include "engine/synth.h"
 
+#include "engine/gguf_write.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -19,6 +19,10 @@ static int run(struct cli *cli, struct error *err)
     if (cli_flag(cli, "list")) {
         for (const char *const *name = synth_shapes(); *name; name++)
             printf("%-14s %s\n", *name, synth_shape_summary(*name));
+        printf("quantisations:");
+        for (const char *const *name = synth_quantisations(); *name; name++)
+            printf(" %s", *name);
+        printf("\n");
         return 0;
     }
     struct progress progress = progress_begin("writing");
@@ -43,14 +47,14 @@ const struct cli_verb verb_synth = {
     .name = "synth",
     .arguments = "",
     .summary = "Write a GGUF model of a named shape with seeded random weights",
-    .text = "Hardware can be weighed without anybody's weights: speed depends on shapes and types, not on\nvalues. The file is streamed, "
-            "memory stays small.",
+    .text = "Hardware can be weighed without anybody's weights: speed depends on shapes and\n"
+            "types, not on values. The file is streamed, memory stays small.",
     .example = "jeoul synth --shape olmoe-1b-7b --quant q4_k_m -o olmoe.gguf",
     .run = run,
-    .options = {{"shape", 's', "NAME", "shape, or a shape file in JSON (tiny); --list shows them"},
-                {"quant", 'q', "NAME", "f32 f16 bf16 q8_0 q4_0 q4_k q6_k q4_k_m (q8_0)"},
+    .options = {{"shape", 's', "NAME", "shape, or a shape file in JSON (tiny); see --list"},
+                {"quant", 'q', "NAME", "q8_0, q4_k_m, … (q8_0); see --list"},
                 {"output", 'o', "FILE", "where to write"},
                 {"seed", 0, "N", "seed of the weights (1)"},
                 OPEN_OPTION_THREADS,
-                {"list", 0, NULL, "list the built-in shapes"}},
+                {"list", 0, NULL, "list the built-in shapes and the quantisations"}},
 };

@@ -11,8 +11,20 @@
  *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 64 k: [8][16][4 × (group j, group j + 8: low 4 bits)]
  *                       [4][16][4 × (groups j, j + 4, j + 8, j + 12: high 2 bits)]; value = q − 32
  *
- * Activations for integer formats are int8 with a float scale for 32 values (Q8_0, Q4_0) or 256 (K formats), and sums of the int8 values
- * for the offsets: of 32 values, or of 16 (K formats). */
+ * With "nibbles" for the [4][16][4] of Q4_0, "pairs" for the bit pairs of Q6_K, and "bits" for [16][4 × (bit j: of group j)]:
+ *
+ *     Q4_1    of 32 k:  [16 d f16][16 m f16][nibbles]; value = d·q + m
+ *     Q5_0    of 32 k:  [16 d f16][nibbles][bits]; value = d·(q − 16)
+ *     Q5_1    of 32 k:  [16 d f16][16 m f16][nibbles][bits]
+ *     IQ4_NL  of 32 k:  [16 d f16][nibbles]; value = d·iq4_values[q]
+ *     MXFP4   of 32 k:  [16 d bf16][nibbles]; value = d·mxfp4_values[q]
+ *     Q2_K    of 256 k: [16 d f16][16 dmin f16][16][16 × (scale low nibble, minimum high)], then for each 64 k [pairs]
+ *     Q3_K    of 256 k: [16 d f16][16][16 scales i8], then for each 64 k [pairs][2 × bits: groups 0 – 7, 8 – 15]; value = q − 4
+ *     Q5_K    of 256 k: as Q4_K, its sub-blocks [nibbles][bits]
+ *     IQ4_XS  of 256 k: [16 d f16][8][16 scales i8][8 sub-blocks: nibbles]; values as IQ4_NL
+ *
+ * No weight is rounded by packing. Activations for integer formats are int8 with a float scale for 32 values (blocks of 32) or 256 (blocks
+ * of 256), and sums of the int8 values for the offsets: of 32 values, or of 16 (blocks of 256). */
 #ifndef JEOUL_CPU_KERNELS_H
 #define JEOUL_CPU_KERNELS_H
 
@@ -23,7 +35,25 @@
 
 enum { PANEL_ROWS = 16 };
 
-enum pack_format { PACK_F32, PACK_F16, PACK_BF16, PACK_Q8_0, PACK_Q4_0, PACK_Q4_K, PACK_Q6_K, PACK_COUNT };
+enum pack_format {
+    PACK_F32,
+    PACK_F16,
+    PACK_BF16,
+    PACK_Q8_0,
+    PACK_Q4_0,
+    PACK_Q4_K,
+    PACK_Q6_K,
+    PACK_Q4_1,
+    PACK_Q5_0,
+    PACK_Q5_1,
+    PACK_IQ4_NL,
+    PACK_MXFP4,
+    PACK_Q2_K,
+    PACK_Q3_K,
+    PACK_Q5_K,
+    PACK_IQ4_XS,
+    PACK_COUNT
+};
 
 enum activation { ACTIVATION_FLOAT, ACTIVATION_INT8_32, ACTIVATION_INT8_256, ACTIVATION_COUNT };
 

@@ -33,6 +33,7 @@ typedef __m256i vi;
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
 #define vf_load_u8(p)        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define vf_load_i8(p)        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define vi_load_u8(p)        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
 #define vi_set(x)            _mm256_set1_epi32(x)
 #define vi_load(p)           _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define vi_and(a, b)         _mm256_and_si256(a, b)
@@ -41,6 +42,10 @@ typedef __m256i vi;
 #define vi_shift_right(a, n) _mm256_srli_epi32(a, n)
 #define vi_shift_left(a, n)  _mm256_slli_epi32(a, n)
 #define vi_round(a)          _mm256_cvtps_epi32(a)
+
+/* 16 bytes that vi_lookup finds by codes 0 … 15 in every byte */
+#define vi_table(p)             _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vi_lookup(table, codes) _mm256_shuffle_epi8(table, codes)
 
 /* n is a whole number from −126 to 127 */
 static inline vf vf_mul_power_of_two(vf a, vf n)
@@ -93,7 +98,8 @@ static inline vi vi_q8_dot(vi sum, vi u, vi s)
 
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
+              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
     .quantise = {NULL, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,

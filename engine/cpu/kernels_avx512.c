@@ -36,6 +36,7 @@ typedef __m512i vi;
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
 #define vf_load_u8(p)        _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
 #define vf_load_i8(p)        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define vi_load_u8(p)        _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vi_set(x)            _mm512_set1_epi32(x)
 #define vi_load(p)           _mm512_loadu_si512(p)
 #define vi_and(a, b)         _mm512_and_si512(a, b)
@@ -46,6 +47,9 @@ typedef __m512i vi;
 #define vi_round(a)          _mm512_cvtps_epi32(a)
 #define vi_store_i8(p, a)    _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(a))
 #define vi_reduce_add(a)     _mm512_reduce_add_epi32(a)
+/* 16 bytes that vi_lookup finds by codes 0 … 15 in every byte */
+#define vi_table(p)             _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vi_lookup(table, codes) _mm512_shuffle_epi8(table, codes)
 /* sum of u8 × s8 over the four bytes of each lane */
 #define vi_dot(sum, u, s) _mm512_dpbusd_epi32(sum, u, s)
 /* Q8_0: weights are q + 128, so the sum begins with −128 Σx */
@@ -70,7 +74,8 @@ static double probe_bf16(int64_t iterations)
 
 const struct cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
+              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
     .quantise = {NULL, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,

@@ -71,6 +71,15 @@ static inline vf vf_load_i8(const uint8_t *p)
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
 }
 
+static inline vi vi_load_u8(const uint8_t *p)
+{
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(load_word(p))))));
+}
+
+/* 16 bytes that vi_lookup finds by codes 0 … 15 in every byte */
+#define vi_table(p)             vreinterpretq_s32_u8(vld1q_u8(p))
+#define vi_lookup(table, codes) vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(table), vreinterpretq_u8_s32(codes)))
+
 /* n is a whole number from −126 to 127 */
 static inline vf vf_mul_power_of_two(vf a, vf n)
 {
@@ -107,7 +116,8 @@ static inline vi vi_q8_dot(vi sum, vi u, vi s)
 
 const struct cpu_kernels cpu_kernels_neon = {
     .name = "neon",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
+              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
     .quantise = {NULL, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,

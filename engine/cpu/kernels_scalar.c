@@ -162,6 +162,166 @@ static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *col
         }
 }
 
+/* Bit j of each byte, for the values of group j. */
+static int bit(const uint8_t *bits, int r, int i)
+{
+    return byte_of(bits, r, i % 4) >> (i / 4) & 1;
+}
+
+/* The value, before its scale, of code `i` in a block of 32 nibbles and, for five bits, the bits behind them. */
+static int value_of_32(enum pack_format f, const uint8_t *codes, int r, int i)
+{
+    int code = nibble(codes, r, i);
+    switch (f) {
+    case PACK_Q5_0:
+        return (code | bit(codes + 256, r, i) << 4) - 16;
+    case PACK_Q5_1:
+    case PACK_Q5_K:
+        return code | bit(codes + 256, r, i) << 4;
+    case PACK_IQ4_NL:
+    case PACK_IQ4_XS:
+        return iq4_values[code];
+    case PACK_MXFP4:
+        return mxfp4_values[code];
+    default:
+        return code;
+    }
+}
+
+/* Blocks of 32 values with a scale and perhaps a minimum. */
+static void panel_of_32(enum pack_format f, const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    bool minimum = f == PACK_Q4_1 || f == PACK_Q5_1;
+    size_t head = minimum ? 64 : 32, bytes = pack_panel_bytes(f, 32);
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 32; block++) {
+                const uint8_t *b = panel + (size_t)block * bytes;
+                float d = f == PACK_MXFP4 ? value_bf16(b, r) : load_f16(b, r), x = columns[c].scale[block];
+                int32_t sum = 0;
+                for (int i = 0; i < 32; i++)
+                    sum += value_of_32(f, b + head, r, i) * columns[c].q[block * 32 + i];
+                total = fmaf((float)sum, d * x, total);
+                if (minimum)
+                    total = fmaf((float)columns[c].sum[block], load_f16(b + 32, r) * x, total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_q4_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_of_32(PACK_Q4_1, panel, k, columns, n, out);
+}
+
+static void panel_q5_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_of_32(PACK_Q5_0, panel, k, columns, n, out);
+}
+
+static void panel_q5_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_of_32(PACK_Q5_1, panel, k, columns, n, out);
+}
+
+static void panel_iq4_nl(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_of_32(PACK_IQ4_NL, panel, k, columns, n, out);
+}
+
+static void panel_mxfp4(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    panel_of_32(PACK_MXFP4, panel, k, columns, n, out);
+}
+
+static void panel_q2_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 1344, *scales = b + 64, *pairs = b + 320;
+                float d = load_f16(b, r), dmin = load_f16(b + 32, r), part = 0;
+                for (int j = 0; j < 16; j++) { // sub-blocks of 16 values
+                    int32_t sum = 0;
+                    for (int i = 0; i < 16; i++)
+                        sum += (byte_of(pairs + j / 4 * 256 + i / 4 * 64, r, i % 4) >> (j % 4 * 2) & 3) *
+                               columns[c].q[block * 256 + j * 16 + i];
+                    part = fmaf((float)sum, d * (float)(scales[j * 16 + r] & 15), part);
+                    part = fmaf(-(float)columns[c].sum[block * 16 + j], dmin * (float)(scales[j * 16 + r] >> 4), part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_q3_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 1824, *scales = b + 32;
+                float d = load_f16(b, r), part = 0;
+                for (int j = 0; j < 16; j++) { // sub-blocks of 16 values
+                    const uint8_t *pairs = b + 288 + j / 4 * 384, *bits = pairs + 256 + j % 4 / 2 * 64;
+                    int32_t sum = -4 * columns[c].sum[block * 16 + j];
+                    for (int i = 0; i < 16; i++) {
+                        int low = byte_of(pairs + i / 4 * 64, r, i % 4) >> (j % 4 * 2) & 3;
+                        sum += (low | bit(bits, r, j % 2 * 16 + i) << 2) * columns[c].q[block * 256 + j * 16 + i];
+                    }
+                    part = fmaf((float)sum, d * (float)(int8_t)scales[j * 16 + r], part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_q5_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 2880, *scales = b + 64, *minimums = b + 192, *codes = b + 320;
+                float d = load_f16(b, r), dmin = load_f16(b + 32, r), part = 0;
+                for (int j = 0; j < 8; j++) {
+                    const int32_t *sums = columns[c].sum + block * 16 + j * 2;
+                    int32_t sum = 0;
+                    for (int i = 0; i < 32; i++)
+                        sum += value_of_32(PACK_Q5_K, codes + j * 320, r, i) * columns[c].q[block * 256 + j * 32 + i];
+                    part = fmaf((float)sum, d * (float)scales[j * 16 + r], part);
+                    part = fmaf(-(float)(sums[0] + sums[1]), dmin * (float)minimums[j * 16 + r], part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
+static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+{
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float total = 0;
+            for (int64_t block = 0; block < k / 256; block++) {
+                const uint8_t *b = panel + block * 2208, *scales = b + 32, *codes = b + 160;
+                float d = load_f16(b, r), part = 0;
+                for (int j = 0; j < 8; j++) {
+                    int32_t sum = 0;
+                    for (int i = 0; i < 32; i++)
+                        sum += value_of_32(PACK_IQ4_XS, codes + j * 256, r, i) * columns[c].q[block * 256 + j * 32 + i];
+                    part = fmaf((float)sum, d * (float)(int8_t)scales[j * 16 + r], part);
+                }
+                total = fmaf(part, columns[c].scale[block], total);
+            }
+            out[c * PANEL_ROWS + r] = total;
+        }
+}
+
 /* --- activations
  * --------------------------------------------------------------------------------------------------------------------------- */
 
@@ -315,7 +475,8 @@ static uint64_t probe_read(const uint8_t *bytes, size_t n)
 
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k},
+    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
+              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
     .quantise = {NULL, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,

@@ -159,6 +159,8 @@ TILE q6_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
     UNROLL for (int c = 0; c < C; c++) vf_store(out + c * PANEL_ROWS + h * LANES, total[c]);
 }
 
+#include "engine/cpu/kernels_wide_formats.h"
+
 /* A function of n columns from a tile: as many of the widest as fit, then the next. */
 #define ONE_TILE(NAME, COUNT)                                                                                                              \
     for (; n >= COUNT; n -= COUNT, columns += COUNT, out += COUNT * PANEL_ROWS)                                                            \
@@ -177,6 +179,15 @@ PANEL_FUNCTION(q8_0)
 PANEL_FUNCTION(q4_0)
 PANEL_FUNCTION(q4_k)
 PANEL_FUNCTION(q6_k)
+PANEL_FUNCTION(q4_1)
+PANEL_FUNCTION(q5_0)
+PANEL_FUNCTION(q5_1)
+PANEL_FUNCTION(iq4_nl)
+PANEL_FUNCTION(mxfp4)
+PANEL_FUNCTION(q2_k)
+PANEL_FUNCTION(q3_k)
+PANEL_FUNCTION(q5_k)
+PANEL_FUNCTION(iq4_xs)
 
 /* --- activations
  * --------------------------------------------------------------------------------------------------------------------------- */

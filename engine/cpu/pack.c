@@ -4,36 +4,28 @@
 
 #include <string.h>
 
-enum pack_format pack_format_of(enum tensor_type type)
-{
-    switch (type) {
-    case TENSOR_F16:
-        return PACK_F16;
-    case TENSOR_BF16:
-        return PACK_BF16;
-    case TENSOR_Q8_0:
-        return PACK_Q8_0;
-    case TENSOR_Q4_0:
-        return PACK_Q4_0;
-    case TENSOR_Q4_K:
-        return PACK_Q4_K;
-    case TENSOR_Q6_K:
-        return PACK_Q6_K;
-    case TENSOR_F32:
-        break;
-    }
-    return PACK_F32;
-}
-
 static const struct {
+    enum tensor_type type;
     int values, bytes; // of 16 rows
     enum activation activation;
 } layouts[PACK_COUNT] = {
-    [PACK_F32] = {1, 64, ACTIVATION_FLOAT},         [PACK_F16] = {1, 32, ACTIVATION_FLOAT},
-    [PACK_BF16] = {1, 32, ACTIVATION_FLOAT},        [PACK_Q8_0] = {32, 544, ACTIVATION_INT8_32},
-    [PACK_Q4_0] = {32, 288, ACTIVATION_INT8_32},    [PACK_Q4_K] = {256, 2368, ACTIVATION_INT8_256},
-    [PACK_Q6_K] = {256, 3360, ACTIVATION_INT8_256},
+    [PACK_F32] = {TENSOR_F32, 1, 64, ACTIVATION_FLOAT},           [PACK_F16] = {TENSOR_F16, 1, 32, ACTIVATION_FLOAT},
+    [PACK_BF16] = {TENSOR_BF16, 1, 32, ACTIVATION_FLOAT},         [PACK_Q8_0] = {TENSOR_Q8_0, 32, 544, ACTIVATION_INT8_32},
+    [PACK_Q4_0] = {TENSOR_Q4_0, 32, 288, ACTIVATION_INT8_32},     [PACK_Q4_K] = {TENSOR_Q4_K, 256, 2368, ACTIVATION_INT8_256},
+    [PACK_Q6_K] = {TENSOR_Q6_K, 256, 3360, ACTIVATION_INT8_256},  [PACK_Q4_1] = {TENSOR_Q4_1, 32, 320, ACTIVATION_INT8_32},
+    [PACK_Q5_0] = {TENSOR_Q5_0, 32, 352, ACTIVATION_INT8_32},     [PACK_Q5_1] = {TENSOR_Q5_1, 32, 384, ACTIVATION_INT8_32},
+    [PACK_IQ4_NL] = {TENSOR_IQ4_NL, 32, 288, ACTIVATION_INT8_32}, [PACK_MXFP4] = {TENSOR_MXFP4, 32, 288, ACTIVATION_INT8_32},
+    [PACK_Q2_K] = {TENSOR_Q2_K, 256, 1344, ACTIVATION_INT8_256},  [PACK_Q3_K] = {TENSOR_Q3_K, 256, 1824, ACTIVATION_INT8_256},
+    [PACK_Q5_K] = {TENSOR_Q5_K, 256, 2880, ACTIVATION_INT8_256},  [PACK_IQ4_XS] = {TENSOR_IQ4_XS, 256, 2208, ACTIVATION_INT8_256},
 };
+
+enum pack_format pack_format_of(enum tensor_type type)
+{
+    int format = 0;
+    while (layouts[format].type != type) // every type has a layout
+        format++;
+    return (enum pack_format)format;
+}
 
 size_t pack_panel_bytes(enum pack_format format, int64_t k)
 {
@@ -63,11 +55,100 @@ static void pack_q4_0(const uint8_t *block, int r, uint8_t *out)
 {
     uint8_t values[32];
     memcpy(out + 2 * r, block, 2);
-    for (int i = 0; i < 16; i++) {
-        values[i] = block[2 + i] & 15;
-        values[i + 16] = block[2 + i] >> 4;
-    }
+    nibble_codes(block + 2, values);
     pack_nibbles(values, r, out + 32);
+}
+
+/* The fifth bits of 32 codes: bit j for group j. */
+static void pack_fifth(const uint8_t codes[32], int r, uint8_t *out)
+{
+    for (int i = 0; i < 32; i++)
+        out[r * 4 + i % 4] |= (uint8_t)(codes[i] >> 4 << (i / 4));
+}
+
+/* The formats of 32 codes with four or five bits: a head of one or two halves, from the block's first bytes, then the codes. */
+static void pack_codes_32(enum pack_format packed, const uint8_t *block, int r, uint8_t *out)
+{
+    bool fifth = packed == PACK_Q5_0 || packed == PACK_Q5_1;
+    int halves = packed == PACK_Q4_1 || packed == PACK_Q5_1 ? 2 : 1, head = packed == PACK_MXFP4 ? 1 : 2 * halves;
+    uint8_t codes[32], low[32];
+    if (packed == PACK_MXFP4) {
+        uint16_t scale = f32_to_bf16(mxfp4_scale(block[0])); // exact: a power of two
+        memcpy(out + 2 * r, &scale, 2);
+    } else
+        for (int i = 0; i < halves; i++)
+            memcpy(out + 32 * i + 2 * r, block + 2 * i, 2);
+    nibble_codes(block + head + (fifth ? 4 : 0), codes);
+    if (fifth)
+        fifth_bits(block + head, codes);
+    for (int i = 0; i < 32; i++)
+        low[i] = codes[i] & 15;
+    pack_nibbles(low, r, out + 32 * halves);
+    if (fifth)
+        pack_fifth(codes, r, out + 32 * halves + 256);
+}
+
+/* Bit pairs of 256 codes: for each 64 of them at `stride` bytes, as the high pairs of Q6_K. */
+static void pack_pairs(const uint8_t codes[256], int r, int stride, uint8_t *out)
+{
+    for (int i = 0; i < 256; i++) {
+        int group = i % 64 / 4;
+        out[i / 64 * stride + (group & 3) * 64 + r * 4 + i % 4] |= (uint8_t)((codes[i] & 3) << (group / 4 * 2));
+    }
+}
+
+static void pack_q2_k(const uint8_t *block, int r, uint8_t *out)
+{
+    uint8_t codes[256];
+    memcpy(out + 2 * r, block + 80, 2);
+    memcpy(out + 32 + 2 * r, block + 82, 2);
+    for (int j = 0; j < 16; j++)
+        out[64 + j * 16 + r] = block[j];
+    q2_k_codes(block, codes);
+    pack_pairs(codes, r, 256, out + 320);
+}
+
+static void pack_q3_k(const uint8_t *block, int r, uint8_t *out)
+{
+    uint8_t codes[256];
+    memcpy(out + 2 * r, block + 108, 2);
+    for (int j = 0; j < 16; j++)
+        out[32 + j * 16 + r] = (uint8_t)q3_k_scale(block + 96, j);
+    q3_k_codes(block, codes);
+    pack_pairs(codes, r, 384, out + 288);
+    for (int i = 0; i < 256; i++) {
+        int group = i % 64 / 4;
+        out[288 + i / 64 * 384 + 256 + group / 8 * 64 + r * 4 + i % 4] |= (uint8_t)(codes[i] >> 2 << (group & 7));
+    }
+}
+
+static void pack_q5_k(const uint8_t *block, int r, uint8_t *out)
+{
+    uint8_t codes[256], low[32];
+    memcpy(out + 2 * r, block, 2);
+    memcpy(out + 32 + 2 * r, block + 2, 2);
+    q5_k_codes(block, codes);
+    for (int j = 0; j < 8; j++) {
+        int scale, minimum;
+        q4_k_scale(block + 4, j, &scale, &minimum);
+        out[64 + j * 16 + r] = (uint8_t)scale;
+        out[192 + j * 16 + r] = (uint8_t)minimum;
+        for (int i = 0; i < 32; i++)
+            low[i] = codes[j * 32 + i] & 15;
+        pack_nibbles(low, r, out + 320 + j * 320);
+        pack_fifth(codes + j * 32, r, out + 320 + j * 320 + 256);
+    }
+}
+
+static void pack_iq4_xs(const uint8_t *block, int r, uint8_t *out)
+{
+    uint8_t codes[32];
+    memcpy(out + 2 * r, block, 2);
+    for (int j = 0; j < 8; j++) {
+        out[32 + j * 16 + r] = (uint8_t)iq4_xs_scale(block, j);
+        nibble_codes(block + 8 + j * 16, codes);
+        pack_nibbles(codes, r, out + 160 + j * 256);
+    }
 }
 
 static void pack_q4_k(const uint8_t *block, int r, uint8_t *out)
@@ -124,6 +205,25 @@ void pack_panel(enum tensor_type type, const uint8_t *matrix, int64_t rows, int6
                 break;
             case PACK_Q6_K:
                 pack_q6_k(block, r, out);
+                break;
+            case PACK_Q4_1:
+            case PACK_Q5_0:
+            case PACK_Q5_1:
+            case PACK_IQ4_NL:
+            case PACK_MXFP4:
+                pack_codes_32(packed, block, r, out);
+                break;
+            case PACK_Q2_K:
+                pack_q2_k(block, r, out);
+                break;
+            case PACK_Q3_K:
+                pack_q3_k(block, r, out);
+                break;
+            case PACK_Q5_K:
+                pack_q5_k(block, r, out);
+                break;
+            case PACK_IQ4_XS:
+                pack_iq4_xs(block, r, out);
                 break;
             default: // one value: F32, F16, BF16
                 memcpy(out + (size_t)r * (size_t)format->block_bytes, block, (size_t)format->block_bytes);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Every verb on small models; bad input; help.
 
-for verb in run bench eval tasks nightly compare report results system inspect synth generate tokenize logits help; do
+for verb in run bench eval tasks nightly compare report results system inspect synth quantize generate tokenize logits help; do
     check "$verb --help ends with an example" bash -c "$JEOUL $verb --help | tail -2 | grep -q 'jeoul'"
     check "$verb --help fits 100 columns and a screen" bash -c "$JEOUL $verb --help | awk 'length(\$0) > 100 {exit 1} END {exit NR > 30}'"
 done
@@ -28,7 +28,7 @@ check "a failure leaves no file" bash -c '! test -e bad.f32'
 check "synth writes" "$JEOUL" synth --shape tiny --quant q4_k_m -o tiny.gguf
 check "synth writes again with one thread" "$JEOUL" synth --shape tiny --quant q4_k_m -t 1 -o tiny1.gguf
 check "synth gives the same bytes" cmp tiny.gguf tiny1.gguf
-for quant in f32 f16 bf16 q8_0 q4_0 q4_k q6_k; do
+for quant in f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4; do
     check "synth $quant" "$JEOUL" synth --shape tiny-qwen3 --quant $quant -o t.gguf
     check "bench $quant" "$JEOUL" bench -m t.gguf -p 33 -n 3 -b 1,3 -t 1,2 -r 2 --no-limits
 done
@@ -36,6 +36,49 @@ refuse 2 'no shape' "$JEOUL" synth --shape huge -o x.gguf
 refuse 2 'no quantisation' "$JEOUL" synth --quant q9 -o x.gguf
 refuse 2 'is a directory' "$JEOUL" synth -o "$work"
 refuse 2 'cannot be written' "$JEOUL" synth -o /nowhere/x.gguf
+
+# quantize: every type opens, is what it says, and is as near to the source as its bits allow (at most a little beyond ggml's own encoder)
+nmse_below() { # LIMIT A B: normalised mean squared error of two files of floats
+    paste <(od -An -v -tf4 -w4 "$2") <(od -An -v -tf4 -w4 "$3") |
+        awk -v limit="$1" '{d += ($1 - $2) ^ 2; r += $2 ^ 2} END {print d / r; exit !(NR > 1000 && d / r <= limit)}'
+}
+source_model=$goldens/q256_f16
+while read -r type limit; do
+    check "quantize to $type" "$JEOUL" quantize "$source_model/model.gguf" "q.$type.gguf" --type "$type"
+    check "inspect shows $type" bash -c "$JEOUL inspect q.$type.gguf --json | jq -e '([.tensors[] | select(.name | test(\"_norm|ffn_gate_inp\")).type] | unique) == [\"F32\"] and (.quantisation | ascii_downcase) == \"${type%_m}\" and .metadata[\"general.quantization_version\"] == \"2\"'"
+    check "logits of $type" "$JEOUL" logits -m "q.$type.gguf" --tokens "$source_model/tokens.txt" -o "q.f32"
+    check "logits of $type are within $limit of the source's" nmse_below "$limit" q.f32 "$source_model/logits_dq.f32"
+    check "--exact on $type" "$JEOUL" logits -m "q.$type.gguf" --tokens "$source_model/tokens.txt" --exact -o "q.f32"
+    check "exact logits of $type are within $limit of the source's" nmse_below "$limit" q.f32 "$source_model/logits_dq.f32"
+done <<'TYPES'
+f32 1e-9
+f16 1e-9
+bf16 1e-4
+q8_0 1e-3
+q4_0 0.12
+q4_1 0.1
+q5_0 0.035
+q5_1 0.025
+q2_k 0.9
+q3_k 0.35
+q4_k 0.1
+q5_k 0.025
+q6_k 0.007
+iq4_nl 0.1
+iq4_xs 0.1
+mxfp4 0.2
+q4_k_m 0.06
+TYPES
+check "quantize says what does not fit a block" bash -c "$JEOUL quantize $goldens/olmoe/model.gguf q.gguf --type q6_k 2>&1 | grep -q 'in Q8_0: rows such as the 64 values of'"
+refuse 2 'no quantisation' "$JEOUL" quantize "$source_model/model.gguf" bad.gguf --type q9
+refuse 2 '--type' "$JEOUL" quantize "$source_model/model.gguf" bad.gguf
+refuse 2 'is the input itself' "$JEOUL" quantize q.gguf q.gguf --type q8_0
+refuse 2 'cannot be opened' "$JEOUL" quantize nothing.gguf bad.gguf --type q8_0
+refuse 2 'not a GGUF file' "$JEOUL" quantize "$goldens/olmoe/tokens.txt" bad.gguf --type q8_0
+refuse 2 'cannot be written' "$JEOUL" quantize q.gguf /nowhere/bad.gguf --type q8_0
+refuse 2 '(IQ1_S) is not supported' "$JEOUL" quantize "$goldens/quants/quants.gguf" bad.gguf --type q8_0
+refuse 1 'jeoul: ' bash -c "trap '' XFSZ; ulimit -f 64; $JEOUL quantize q.gguf bad.gguf --type q8_0"
+check "a quantisation that failed leaves nothing" bash -c '! ls bad.gguf* 2>/dev/null'
 
 check "bench --json has medians" bash -c "$JEOUL bench -m tiny.gguf -p 64 -n 8 -b 1 -t 1,2 -r 5 --json | jq -e '.results | length == 4 and all(.tok_per_s.n == 5 and .tok_per_s.ci95_low <= .tok_per_s.median)'"
 check "inspect --json" bash -c "$JEOUL inspect tiny.gguf --json | jq -e '.random_weights and .n_experts == 16'"

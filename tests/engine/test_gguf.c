@@ -328,3 +328,28 @@ Test(gguf, metadata_is_checked)
     finish(&b, 0);
     visit("a file of nothing", true);
 }
+
+/* GGUF's number, its name in the message. */
+Test(gguf, a_type_that_is_not_supported_is_refused_by_name_when_the_model_is_loaded)
+{
+    static const struct {
+        uint32_t type;
+        const char *name;
+    } types[] = {{17, "(IQ2_XS)"}, {9, "(Q8_1)"}, {35, "(TQ2_0)"}, {4, "type 4 (unknown)"}, {4000000000u, "(unknown)"}};
+    static const char tensor[] = "blk.0.attn_q.weight";
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct error err = {0};
+        size_t n;
+        char *bytes = read_whole(golden, &n), *at = memmem(bytes, n, tensor, sizeof tensor - 1);
+        cr_assert_not_null(at);
+        memcpy(at + sizeof tensor - 1 + 4 + 16, &types[i].type, 4); // behind two dimensions
+        put_file(bytes, n);
+        free(bytes);
+        struct model_file *file = model_file_open(path, &err);
+        cr_assert_not_null(file, "%s", err.message);
+        cr_expect_null(engine_open(file, &(struct engine_options){.threads = 1, .kv_tokens = 64}, &err));
+        cr_expect_eq(err.code, ERROR_INPUT);
+        cr_expect(strstr(err.message, types[i].name) && strstr(err.message, tensor) && strstr(err.message, "IQ4_XS"), "%s", err.message);
+        model_file_close(file);
+    }
+}

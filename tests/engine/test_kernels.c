@@ -3,6 +3,7 @@
 
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/pack.h"
+#include "engine/gguf.h"
 #include "engine/synth.h"
 
 #include <string.h>
@@ -171,6 +172,54 @@ Test(kernels, scalar_panels_meet_the_dequantised_weights)
         free(a);
         free(panel);
     }
+}
+
+/* Blocks as the reference encoder writes them, with rows of zeros and outliers, and blocks of random bytes: scales of any sign and size. */
+Test(kernels, panels_of_golden_blocks_meet_the_dequantised_weights)
+{
+    enum { K = 256 };
+    struct error err = {0};
+    struct model_file *file = model_file_open("tests/data/goldens/quants/quants.gguf", &err);
+    cr_assert_not_null(file, "%s", err.message);
+    const struct tensor_format *format;
+    const struct cpu_kernels *all[] = {&cpu_kernels_scalar, wide_kernels(0), wide_kernels(1)};
+    for (size_t f = 0; (format = tensor_format_at(f)); f++) {
+        if (format->type == TENSOR_F32)
+            continue;
+        char name[32];
+        static float weights[PANEL_ROWS * K];
+        snprintf(name, sizeof name, "q.%s", format->name);
+        const struct tensor *tensor = gguf_tensor(file, name);
+        format->to_float(tensor->data, weights, PANEL_ROWS * K);
+        enum pack_format packed = pack_format_of(format->type);
+        enum activation activation = pack_activation(packed);
+        int block = activation == ACTIVATION_INT8_32 ? 32 : 256;
+        uint8_t *panel = aligned_alloc(64, (pack_panel_bytes(packed, K) + 63) / 64 * 64);
+        cr_assert_not_null(panel);
+        pack_panel(format->type, tensor->data, PANEL_ROWS, K, 0, panel);
+        struct activations *a = new_activations(packed, K, f);
+        for (size_t isa = 0; isa < 3; isa++) {
+            float out[MAX_OUT];
+            if (!all[isa])
+                continue;
+            all[isa]->panel[packed](panel, K, a->columns, MAX_COLUMNS, out);
+            for (int c = 0; c < MAX_COLUMNS; c++)
+                for (int r = 0; r < PANEL_ROWS; r++) {
+                    double sum = 0, magnitude = 0;
+                    for (int i = 0; i < K; i++) {
+                        double x =
+                            activation == ACTIVATION_FLOAT ? (double)a->f[c][i] : (double)a->q[c][i] * (double)a->scale[c][i / block];
+                        sum += (double)weights[r * K + i] * x;
+                        magnitude += fabs((double)weights[r * K + i] * x);
+                    }
+                    cr_expect(fabs((double)out[c * PANEL_ROWS + r] - sum) <= 1e-4 * magnitude, "%s %s column %d row %d: %g, %g is right",
+                              all[isa]->name, format->name, c, r, (double)out[c * PANEL_ROWS + r], sum);
+                }
+        }
+        free(a);
+        free(panel);
+    }
+    model_file_close(file);
 }
 
 Test(kernels, quantised_activations_are_the_scalar_ones_bit_for_bit)

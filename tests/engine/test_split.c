@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/gguf.h"
-#include "engine/synth.h"
+#include "engine/gguf_write.h"
 
 #include <string.h>
 
@@ -34,37 +34,9 @@ static void remove_directory(void)
 
 TestSuite(split, .init = make_directory, .fini = remove_directory);
 
-static void put_string(struct text *out, const char *bytes, uint64_t n)
-{
-    gguf_put_u64(out, n);
-    text_add(out, bytes, n);
-}
-
-/* A metadata value as it stood in its file. */
-static void put_value(struct text *out, const struct gguf_value *value)
-{
-    static const size_t sizes[GGUF_TYPE_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    put_string(out, value->key, strlen(value->key));
-    gguf_put_u32(out, value->type);
-    if (value->type == GGUF_STRING)
-        put_string(out, (const char *)value->data, value->count);
-    else if (value->type != GGUF_ARRAY)
-        text_add(out, (const char *)value->data, sizes[value->type]);
-    else {
-        gguf_put_u32(out, value->element);
-        gguf_put_u64(out, value->count);
-        uint64_t cursor = 0;
-        for (uint64_t i = 0; value->element == GGUF_STRING && i < value->count; i++) {
-            struct gguf_string s = gguf_next_string(value, &cursor);
-            put_string(out, s.bytes, s.n);
-        }
-        text_add(out, (const char *)value->data, value->count * sizes[value->element]);
-    }
-}
-
 static void put_number(struct text *out, const char *key, uint32_t number)
 {
-    put_string(out, key, strlen(key));
+    gguf_put_string(out, key, strlen(key));
     gguf_put_u32(out, GGUF_U32);
     gguf_put_u32(out, number);
 }
@@ -94,11 +66,11 @@ static void write_part(struct model_file *file, int part, uint32_t claims)
     put_number(&out, "split.count", PARTS);
     put_number(&out, "split.no", claims);
     for (size_t i = 0; part == 0 && model_file_meta(file, i, &meta); i++)
-        put_value(&out, gguf_find(file, meta.key));
+        gguf_put_entry(&out, gguf_find(file, meta.key));
     for (size_t i = 0; (tensor = gguf_tensor_at(file, i)) != NULL; i++) {
         if (i % PARTS != (size_t)part)
             continue;
-        put_string(&out, tensor->name, strlen(tensor->name));
+        gguf_put_string(&out, tensor->name, strlen(tensor->name));
         gguf_put_u32(&out, (uint32_t)tensor->n_dims);
         for (int d = 0; d < tensor->n_dims; d++)
             gguf_put_u64(&out, (uint64_t)tensor->shape[d]);
