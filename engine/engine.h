@@ -96,6 +96,27 @@ struct tokenizer_info {
 };
 struct tokenizer_info tokenizer_info(const struct tokenizer *tokenizer);
 
+/* --- Chat templates --------------------------------------------------------------------------------------------------------------------
+ */
+
+struct chat_message {
+    const char *role, *content; // "system", "user" or "assistant"; NUL-terminated
+};
+
+/* The names of the families that chat_render knows; NULL past the end. */
+const char *chat_family_name(size_t index);
+
+/* The family of a GGUF's own template (tokenizer.chat_template), told by its words. NULL with ERROR_INPUT, and the list of families, when
+ * it has none or one of no known family. */
+const char *chat_detect(const struct model_file *file, struct error *err) MUST_CHECK;
+
+/* Appends to `out` what the family's published template makes of a conversation, up to where the answer begins: to be tokenized with
+ * TOKENIZE_BOS | TOKENIZE_SPECIAL. `date` ("2026-11-24") stands in the system message of gpt-oss. An unknown family and messages out of
+ * turn (a system message if any, then user and assistant by turns, the user last) are ERROR_INPUT with the message's number. */
+struct text;
+bool chat_render(const char *family, const struct chat_message *messages, size_t n, const char *date, struct text *out,
+                 struct error *err) MUST_CHECK;
+
 /* --- Engine ----------------------------------------------------------------------------------------------------------------------------
  */
 
