@@ -53,6 +53,9 @@ static bool read_messages(const struct json_at *root, struct chat_message *messa
 bool conversation_render_json(const struct cli *cli, const struct opened *opened, const char *name, const struct text *json,
                               struct text *out, struct error *err)
 {
+    static const char nul[] = "\\u0000";
+    if (json->length && memmem(json->bytes, json->length, nul, sizeof nul - 1)) // strings of messages end at one
+        return error_set(err, ERROR_INPUT, "%s: a NUL (%s) stands in it: no message may have one", name, nul);
     cJSON *document = json_parse(name, json->bytes ? json->bytes : "", json->length, err);
     if (!document)
         return false;

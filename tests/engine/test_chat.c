@@ -112,7 +112,7 @@ Test(chat, a_family_is_told_by_the_words_of_its_template)
         {"{{'<|im_start|>' + message.role}}", "chatml"},
         {"<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "qwen2.5"},
         {"'<|start_header_id|>' + role + '<|end_header_id|>'", "llama3"},
-        {"Cutting Knowledge Date: December 2023 <|start_header_id|>system<|end_header_id|>", "llama3.1"},
+        {"Cutting Knowledge Date: December 2023 \"Today Date: \" + date_string <|start_header_id|>system<|end_header_id|>", "llama3.1"},
         {"\"<|start|>assistant<|channel|>final\"", "gpt-oss"},
         {"{{'<｜Assistant｜>' + content}} is_first_sp", "deepseek-v3"},
         {"{{'Assistant: ' + message['content'] + eos_token }}", "deepseek-v2"},

@@ -274,11 +274,11 @@ Test(tokenizer, a_byte_that_the_vocabulary_lacks_is_named)
 }
 
 /* What costs quadratic time, or a stack as deep as the text, where splitting or merging isn't careful. */
-Test(tokenizer, a_megabyte_of_anything_comes_back, .timeout = 300)
+Test(tokenizer, whole_megabytes_of_anything_come_back, .timeout = 300)
 {
     NEEDS_SHARED("goldens/vocab/ggml-vocab-qwen2.gguf");
     static const char *const names[] = {"qwen2", "deepseek-llm", "llama-spm"};
-    static const char *const units[] = {"a", "A", "가", " ", "7", "\n", " \n", "!", "\u0301", "가 ", "\u3000", "'", "aA", "\xEA"};
+    static const char *const units[] = {"a", "가", " ", "7", "\n", "\xEA"};
     enum { SIZE = 1 << 20 };
     char *text = malloc(SIZE + 16);
     for (size_t v = 0; v < sizeof names / sizeof *names; v++) {
