@@ -66,7 +66,8 @@ bool model_file_info(struct model_file *file, struct model_info *out, struct err
 
 struct tokenizer;
 
-/* From the GGUF's own vocabulary; a vocabulary-only file will do. Keeps nothing of the file. */
+/* From the GGUF's own vocabulary (byte-level BPE or SentencePiece); a vocabulary-only file will do. Keeps nothing of the file. A damaged
+ * vocabulary and a kind or pre-tokenizer that is not known are ERROR_INPUT. docs/tokenizers.md. */
 struct tokenizer *tokenizer_open(struct model_file *file, struct error *err) MUST_CHECK;
 void tokenizer_close(struct tokenizer *tokenizer);
 
@@ -81,11 +82,13 @@ enum tokenize_flags {
     TOKENIZE_SPECIAL = 2, // recognise control tokens ("<|im_end|>") in the text; without it they are plain text
 };
 
-/* Appends the tokens of n bytes (any bytes: NUL and invalid UTF-8 too) to `out`. */
+/* Appends the tokens of n bytes (any bytes: NUL and invalid UTF-8 too) to `out`. A byte that the vocabulary has no token for is
+ * ERROR_INPUT. */
 bool tokenize(const struct tokenizer *tokenizer, const char *bytes, size_t n, int flags, struct token_list *out,
               struct error *err) MUST_CHECK;
 
-/* The bytes of one token, not NUL-terminated, *n of them; control tokens give their text. NULL when the id is out of range. */
+/* The bytes of one token, not NUL-terminated, *n of them; control tokens give their text. NULL when the id is out of range. The bytes of a
+ * text's tokens together are the text; SentencePiece puts a space before it. */
 const char *token_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *n);
 
 struct tokenizer_info {

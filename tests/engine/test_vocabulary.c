@@ -346,6 +346,18 @@ Test(vocabulary, sentencepiece_joins_by_score_and_the_leftmost_first)
     tokenizer_close(t);
 }
 
+Test(vocabulary, special_tokens_of_phi_3_take_white_space_away)
+{
+    struct file f = sentencepiece(COUNT(pieces), COUNT(pieces));
+    put_text(&f, "general.name", "My Phi-3 model");
+    struct error err = {0};
+    struct tokenizer *t = open_it(&f, &err);
+    cr_assert_not_null(t, "%s", err.message);
+    EXPECT_TOKENS(t, "b<tool> \n b", 0, 4, 6, 10, 4, 6);
+    EXPECT_TOKENS(t, "b<s> b", TOKENIZE_SPECIAL, 4, 6, 1, 4, 4, 6); // but not this one's
+    tokenizer_close(t);
+}
+
 Test(vocabulary, sentencepiece_arrays_are_checked)
 {
     struct file f = sentencepiece(COUNT(pieces) - 1, COUNT(pieces));
