@@ -123,7 +123,7 @@ const struct cli_verb verb_generate = {
     .run = run,
     .options = {OPEN_OPTION_MODEL,
                 {"prompt", 'p', "TEXT", "what to continue"},
-                CONVERSATION_OPTION_CHAT("answer the prompt as a message: a family's name, or auto"),
+                CONVERSATION_OPTION_CHAT("answer the prompt as a message; auto: by the model"),
                 {"system", 0, "TEXT", "a system message before it, with --chat"},
                 CONVERSATION_OPTION_DATE,
                 {"count", 'n', "N", "tokens at most (64)"},
