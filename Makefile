@@ -109,7 +109,7 @@ $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call libr
 
 # --- AArch64: the engine alone, statically, on an emulated processor; what needs libraries is left out ----------------------------------
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
+NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/chat.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
 NEON_FLAGS    := -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -I. -pthread
 $(BUILD)/neon/%.o: %.c Makefile
 	@mkdir -p $(@D)

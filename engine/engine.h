@@ -66,7 +66,8 @@ bool model_file_info(struct model_file *file, struct model_info *out, struct err
 
 struct tokenizer;
 
-/* From the GGUF's own vocabulary; a vocabulary-only file will do. Keeps nothing of the file. */
+/* From the GGUF's own vocabulary (byte-level BPE or SentencePiece); a vocabulary-only file will do. Keeps nothing of the file. A damaged
+ * vocabulary and a kind or pre-tokenizer that is not known are ERROR_INPUT. docs/tokenizers.md. */
 struct tokenizer *tokenizer_open(struct model_file *file, struct error *err) MUST_CHECK;
 void tokenizer_close(struct tokenizer *tokenizer);
 
@@ -81,11 +82,13 @@ enum tokenize_flags {
     TOKENIZE_SPECIAL = 2, // recognise control tokens ("<|im_end|>") in the text; without it they are plain text
 };
 
-/* Appends the tokens of n bytes (any bytes: NUL and invalid UTF-8 too) to `out`. */
+/* Appends the tokens of n bytes (any bytes: NUL and invalid UTF-8 too) to `out`. A byte that the vocabulary has no token for is
+ * ERROR_INPUT. */
 bool tokenize(const struct tokenizer *tokenizer, const char *bytes, size_t n, int flags, struct token_list *out,
               struct error *err) MUST_CHECK;
 
-/* The bytes of one token, not NUL-terminated, *n of them; control tokens give their text. NULL when the id is out of range. */
+/* The bytes of one token, not NUL-terminated, *n of them; control tokens give their text. NULL when the id is out of range. The bytes of a
+ * text's tokens together are the text; SentencePiece puts a space before it. */
 const char *token_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *n);
 
 struct tokenizer_info {
@@ -95,6 +98,27 @@ struct tokenizer_info {
     bool adds_bos, adds_eos;
 };
 struct tokenizer_info tokenizer_info(const struct tokenizer *tokenizer);
+
+/* --- Chat templates --------------------------------------------------------------------------------------------------------------------
+ */
+
+struct chat_message {
+    const char *role, *content; // "system", "user" or "assistant"; NUL-terminated
+};
+
+/* The names of the families that chat_render knows; NULL past the end. */
+const char *chat_family_name(size_t index);
+
+/* The family of a GGUF's own template (tokenizer.chat_template), told by its words. NULL with ERROR_INPUT, and the list of families, when
+ * it has none or one of no known family. */
+const char *chat_detect(const struct model_file *file, struct error *err) MUST_CHECK;
+
+/* Appends to `out` what the family's published template makes of a conversation, up to where the answer begins: to be tokenized with
+ * TOKENIZE_BOS | TOKENIZE_SPECIAL. `date` ("2026-11-24") stands in the system message of gpt-oss. An unknown family and messages out of
+ * turn (a system message if any, then user and assistant by turns, the user last) are ERROR_INPUT with the message's number. */
+struct text;
+bool chat_render(const char *family, const struct chat_message *messages, size_t n, const char *date, struct text *out,
+                 struct error *err) MUST_CHECK;
 
 /* --- Engine ----------------------------------------------------------------------------------------------------------------------------
  */

@@ -1,4 +1,5 @@
 /* jeoul generate: text that continues a prompt, greedily or drawn. */
+#include "harness/conversation.h"
 #include "harness/verbs.h"
 
 #include "base/clock.h"
@@ -79,13 +80,22 @@ static int run(struct cli *cli, struct error *err)
     struct opened o = {0};
     struct token_list prompt = {0};
     struct sampling sampling = {0};
+    struct text rendered = {0};
     const char *text = cli_text(cli, "prompt", "저울은");
     int64_t count, threads, seed;
     double temperature;
     if (!cli_number(cli, "count", 1, 1 << 20, 64, &count, err) || !cli_number(cli, "threads", 1, 1024, 0, &threads, err) ||
         !cli_number(cli, "seed", 0, INT64_MAX, 1, &seed, err) || !cli_decimal(cli, "temperature", 0, 10, 0, &temperature, err) ||
-        !open_file(cli, &o, err) || !open_tokenizer(&o, err) ||
-        !tokenize(o.tokenizer, text, strlen(text), TOKENIZE_BOS | TOKENIZE_SPECIAL, &prompt, err))
+        !open_file(cli, &o, err) || !open_tokenizer(&o, err))
+        goto out;
+    if (cli_text(cli, "chat", NULL)) {
+        struct chat_message messages[] = {{"system", cli_text(cli, "system", "")}, {"user", text}};
+        size_t first = cli_text(cli, "system", NULL) == NULL;
+        if (!conversation_render(cli, &o, messages + first, 2 - first, &rendered, err))
+            goto out;
+        text = rendered.bytes;
+    }
+    if (!tokenize(o.tokenizer, text, strlen(text), TOKENIZE_BOS | TOKENIZE_SPECIAL, &prompt, err))
         goto out;
     if (!prompt.count) {
         error_set(err, ERROR_INPUT, "--prompt: an empty prompt, and this model has no BOS token to begin with");
@@ -100,6 +110,7 @@ static int run(struct cli *cli, struct error *err)
 out:
     free(sampling.logits);
     token_list_free(&prompt);
+    text_free(&rendered);
     open_close(&o);
     return 0;
 }
@@ -112,6 +123,9 @@ const struct cli_verb verb_generate = {
     .run = run,
     .options = {OPEN_OPTION_MODEL,
                 {"prompt", 'p', "TEXT", "what to continue"},
+                CONVERSATION_OPTION_CHAT("answer the prompt as a message; auto: by the model"),
+                {"system", 0, "TEXT", "a system message before it, with --chat"},
+                CONVERSATION_OPTION_DATE,
                 {"count", 'n', "N", "tokens at most (64)"},
                 {"temperature", 0, "T", "draw from softmax(logits / T); 0 is greedy (0)"},
                 {"seed", 0, "N", "seed of the draws (1)"},

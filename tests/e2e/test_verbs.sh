@@ -84,8 +84,22 @@ check "bench --json has medians" bash -c "$JEOUL bench -m tiny.gguf -p 64 -n 8 -
 check "inspect --json" bash -c "$JEOUL inspect tiny.gguf --json | jq -e '.random_weights and .n_experts == 16'"
 check "system --json gives every counter a value or a reason" bash -c "$JEOUL system --json | jq -e '.counters | all(.available or (.reason | length > 0))'"
 check "tokenize --json" bash -c "printf '저울 abc' | $JEOUL tokenize -m tiny.gguf --json | jq -e '.ids | length > 2'"
+
+# chat: messages become the family's text, and that the ids
+echo '[{"role": "system", "content": "S"}, {"role": "user", "content": "수도는?"}]' >messages.json
+check "tokenize --chat --text renders" bash -c "cmp <($JEOUL tokenize -m tiny.gguf --chat llama3 --text messages.json) <(printf '<|start_header_id|>system<|end_header_id|>\\n\\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\\n\\n수도는?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\\n\\n')"
+check "tokenize --chat gives the ids of that text" bash -c "cmp <($JEOUL tokenize -m tiny.gguf --chat llama3 messages.json) <($JEOUL tokenize -m tiny.gguf --chat llama3 --text messages.json | $JEOUL tokenize -m tiny.gguf --special)"
+check "gpt-oss is told the day" bash -c "$JEOUL tokenize -m tiny.gguf --chat gpt-oss --date 2026-11-24 --text messages.json | grep -q '^Current date: 2026-11-24$'"
+refuse 2 'no chat template' "$JEOUL" tokenize -m tiny.gguf --chat auto messages.json
+refuse 2 '"vicuna": no such chat family; known are: qwen2.5' "$JEOUL" tokenize -m tiny.gguf --chat vicuna messages.json
+refuse 2 'is no day' "$JEOUL" tokenize -m tiny.gguf --chat gpt-oss --date 2026-11-31x messages.json
+echo '[{"role": "user", "content": "a"}, {"role": "assistant"}]' >bad.json
+refuse 2 'bad.json: [1].content: is missing' "$JEOUL" tokenize -m tiny.gguf --chat chatml bad.json
+printf '[{"role": "user", "content": "a\\u0000b"}]' >bad.json
+refuse 2 'a NUL' "$JEOUL" tokenize -m tiny.gguf --chat chatml bad.json
 check "generate" "$JEOUL" generate -m tiny.gguf -p '저울' -n 4
 check "generate draws the same text from the same seed" bash -c "cmp <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3) <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3)"
+check "generate answers a message" "$JEOUL" generate -m tiny.gguf --chat chatml --system '너는 저울이다.' -p '수도는?' -n 4
 refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature warm
 refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature 1.2.3
 check "tasks lists every task file" bash -c "test \$($JEOUL tasks --json | jq '.tasks | length') -eq \$(ls $root/datasets/tasks/*.json | wc -l)"
