@@ -67,7 +67,7 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 # Kernels are one source per instruction set, compiled for it and chosen at run time.
 $(OUT)/engine/cpu/%.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
 $(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
-$(OUT)/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
+$(OUT)/engine/cpu/%_avx512.o $(OUT)/engine/cpu/%_avx512_ahead.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -126,7 +126,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuz
 FUZZ_ROOMS := harness eval reports datasets engine base
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -std=c17 -D_GNU_SOURCE -I. -pthread -w
 $(BUILD)/fuzz/obj/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
-$(BUILD)/fuzz/obj/engine/cpu/%_avx512.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
+$(BUILD)/fuzz/obj/engine/cpu/%_avx512.o $(BUILD)/fuzz/obj/engine/cpu/%_avx512_ahead.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	clang $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) $(KERNEL_FLAGS) $(LIBRARY_CFLAGS) -MMD -MP -c -o $@ $<
@@ -178,7 +178,7 @@ lint-packages:
 	@.ci/packages $(LINT_PACKAGES)
 lint: lint-packages
 	clang-format --dry-run --Werror $(C_FILES)
-	printf '%s\n' $(filter-out %_avx2.c %_avx512.c tests/%,$(filter %.c,$(C_FILES))) | \
+	printf '%s\n' $(filter-out %_avx2.c %_avx512.c %_avx512_ahead.c tests/%,$(filter %.c,$(C_FILES))) | \
 	    xargs -P $(shell nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(CFLAGS) $(LIBRARY_CFLAGS) 2>/dev/null' tidy
 format:
 	clang-format -i $(C_FILES)

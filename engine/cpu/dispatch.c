@@ -9,10 +9,10 @@
 static bool usable(const struct cpu_kernels *kernels)
 {
 #if defined(__x86_64__)
-    if (kernels == &cpu_kernels_avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16") &&
-               __builtin_cpu_supports("fma");
+    if (kernels == &cpu_kernels_avx512 || kernels == &cpu_kernels_avx512_ahead)
+        return (kernels == &cpu_kernels_avx512_ahead) == (__builtin_cpu_is("intel") != 0) && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("fma");
     if (kernels == &cpu_kernels_avx2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #elif defined(__aarch64__)
@@ -24,6 +24,7 @@ static bool usable(const struct cpu_kernels *kernels)
 
 static const struct cpu_kernels *const tables[] = {
 #if defined(__x86_64__)
+    &cpu_kernels_avx512_ahead,
     &cpu_kernels_avx512,
     &cpu_kernels_avx2,
 #elif defined(__aarch64__)

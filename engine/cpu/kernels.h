@@ -103,7 +103,7 @@ struct cpu_kernels {
 extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;
-extern const struct cpu_kernels cpu_kernels_avx512;
+extern const struct cpu_kernels cpu_kernels_avx512, cpu_kernels_avx512_ahead; // the same results; which is faster depends on the maker
 #elif defined(__aarch64__)
 extern const struct cpu_kernels cpu_kernels_neon;
 #endif

@@ -7,6 +7,7 @@
 
 #define LANES           8
 #define VECTOR_REGISTER "+v"
+#define STREAM_AHEAD    0
 #define TILES(NAME)     ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
 
 typedef __m256 vf;

@@ -7,7 +7,10 @@
 
 #define LANES           16
 #define VECTOR_REGISTER "+v"
-#define TILES(NAME)     ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#ifndef STREAM_AHEAD
+#define STREAM_AHEAD 0
+#endif
+#define TILES(NAME) ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
 
 typedef __m512 vf;
 typedef __m512i vi;

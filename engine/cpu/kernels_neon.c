@@ -9,6 +9,7 @@
 #define LANES           4
 #define TILES(NAME)     ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
 #define VECTOR_REGISTER "+w"
+#define STREAM_AHEAD    0
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;

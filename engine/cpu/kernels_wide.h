@@ -1,6 +1,7 @@
 /* The kernels for any vector width, included once by each instruction set's file after it has defined its vectors:
  *
  *     LANES          floats in a vector (16, 8 or 4); a panel's 16 rows are 16 / LANES vectors, "halves"
+ *     STREAM_AHEAD   how many bytes ahead a single column's weights are asked for; 0: the processor's own prefetching is left alone
  *     VECTOR_REGISTER  the constraint of a vector register in assembly
  *     vf, vi         vectors of float and of int32
  *     vf_* vi_*      the few operations on them that are used below
@@ -18,6 +19,14 @@ static inline int32_t load_i32(const int8_t *bytes)
     int32_t word;
     __builtin_memcpy(&word, bytes, 4);
     return word;
+}
+
+/* A lone column reads weights as fast as memory gives them. Asks for n bytes, STREAM_AHEAD from here. */
+TILE ask_ahead(const uint8_t *w, int n, const int C)
+{
+    if (C == 1 && STREAM_AHEAD)
+        for (int i = 0; i < n; i += 64)
+            __builtin_prefetch(w + STREAM_AHEAD + i);
 }
 
 /* --- float formats
@@ -59,6 +68,7 @@ TILE q8_0_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
     for (int64_t block = 0; block < k / 32; block++, panel += 544) {
         vi sum[8];
         const uint8_t *w = panel + 32 + h * LANES * 4;
+        ask_ahead(panel, 544, C);
         UNROLL for (int c = 0; c < C; c++) sum[c] = vi_q8_begin(x[c].sum[block]);
         UNROLL for (int g = 0; g < 8; g++)
         {
@@ -92,6 +102,7 @@ TILE q4_0_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
     UNROLL for (int c = 0; c < C; c++) total[c] = vf_zero();
     for (int64_t block = 0; block < k / 32; block++, panel += 288) {
         vi sum[8];
+        ask_ahead(panel, 288, C);
         UNROLL for (int c = 0; c < C; c++) sum[c] = vi_set(-8 * x[c].sum[block]);
         nibbles_dot(panel + 32 + h * LANES * 4, x, block * 32, sum, C);
         vf scale = vf_load_f16(panel + h * LANES * 2);
@@ -109,6 +120,7 @@ TILE q4_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
         for (int j = 0; j < 8; j++) {
             vi sum[8];
+            ask_ahead(panel + j * 296, 296, C);
             UNROLL for (int c = 0; c < C; c++) sum[c] = vi_set(0);
             nibbles_dot(panel + 320 + j * 256 + h * LANES * 4, x, block * 256 + j * 32, sum, C);
             vf scale = vf_mul(d, vf_load_u8(panel + 64 + j * 16 + h * LANES));
@@ -135,6 +147,7 @@ TILE q6_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
         for (int chunk = 0; chunk < 4; chunk++) {
             const uint8_t *w = panel + 288 + chunk * 768 + h * LANES * 4;
+            ask_ahead(panel + chunk * 840, 840, C);
             UNROLL for (int j = 0; j < 4; j++) // sub-blocks of 16 values: groups 4j … 4j + 3
             {
                 vi sum[8];

@@ -51,6 +51,7 @@ TILE of_32_tile(const uint8_t *panel, int64_t k, const struct column *x, float *
     for (int64_t block = 0; block < k / 32; block++, panel += bytes) {
         vi sum[8];
         const uint8_t *w = panel + head + h * LANES * 4;
+        ask_ahead(panel, bytes, C);
         UNROLL for (int c = 0; c < C; c++) sum[c] = table            ? vi_q8_begin(x[c].sum[block])
                                                     : F == PACK_Q5_0 ? vi_set(-16 * x[c].sum[block])
                                                                      : vi_set(0);
@@ -92,6 +93,7 @@ TILE q5_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
         for (int j = 0; j < 8; j++) {
             vi sum[8];
+            ask_ahead(panel + j * 360, 360, C);
             UNROLL for (int c = 0; c < C; c++) sum[c] = vi_set(0);
             fifth_dot(panel + 320 + j * 320 + h * LANES * 4, x, block * 256 + j * 32, sum, C);
             vf scale = vf_mul(d, vf_load_u8(panel + 64 + j * 16 + h * LANES));
@@ -117,6 +119,7 @@ TILE iq4_xs_tile(const uint8_t *panel, int64_t k, const struct column *x, float 
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
         for (int j = 0; j < 8; j++) {
             vi sum[8];
+            ask_ahead(panel + j * 276, 276, C);
             UNROLL for (int c = 0; c < C; c++) sum[c] = vi_q8_begin(x[c].sum[block * 16 + j * 2] + x[c].sum[block * 16 + j * 2 + 1]);
             table_dot(panel + 160 + j * 256 + h * LANES * 4, biased_iq4_values, x, block * 256 + j * 32, sum, C);
             vf scale = vf_mul(d, vf_load_i8(panel + 32 + j * 16 + h * LANES));
@@ -135,7 +138,8 @@ TILE q2_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
     for (int64_t block = 0; block < k / 256; block++, panel += 1344) {
         vf d = vf_load_f16(panel + h * LANES * 2), dmin = vf_load_f16(panel + 32 + h * LANES * 2), part[8];
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
-        for (int chunk = 0; chunk < 4; chunk++)
+        for (int chunk = 0; chunk < 4; chunk++) {
+            ask_ahead(panel + chunk * 336, 336, C);
             UNROLL for (int j = 0; j < 4; j++) // sub-blocks of 16 values: groups 4j … 4j + 3
             {
                 vi sum[8];
@@ -155,6 +159,7 @@ TILE q2_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
                     part[c] = vf_fma(vf_set(-(float)x[c].sum[block * 16 + at]), minimum, part[c]);
                 }
             }
+        }
         UNROLL for (int c = 0; c < C; c++) total[c] = vf_fma(part[c], vf_set(x[c].scale[block]), total[c]);
     }
     UNROLL for (int c = 0; c < C; c++) vf_store(out + c * PANEL_ROWS + h * LANES, total[c]);
@@ -170,6 +175,7 @@ TILE q3_k_tile(const uint8_t *panel, int64_t k, const struct column *x, float *o
         UNROLL for (int c = 0; c < C; c++) part[c] = vf_zero();
         for (int chunk = 0; chunk < 4; chunk++) {
             const uint8_t *w = panel + 288 + chunk * 384 + h * LANES * 4;
+            ask_ahead(panel + chunk * 456, 456, C);
             UNROLL for (int j = 0; j < 4; j++) // sub-blocks of 16 values: groups 4j … 4j + 3
             {
                 vi sum[8], bits = vi_load(w + 256 + j / 2 * 64);
