@@ -204,12 +204,11 @@ static struct interval read_interval(const cJSON *object)
     return (struct interval){json_real(object, "value"), json_real(object, "low"), json_real(object, "high")};
 }
 
-/* The fastest configuration of a phase; NULL when there is none. */
-static const cJSON *fastest(const struct deriving *d, const char *model, const char *phase)
+const cJSON *report_fastest(const cJSON *figures, const char *model, const char *phase)
 {
     const cJSON *row, *best = NULL;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "throughput")) {
-        if (strcmp(json_text(row, "model"), model) == 0 && strcmp(json_text(row, "phase"), phase) == 0 &&
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput")) {
+        if ((!model || strcmp(json_text(row, "model"), model) == 0) && strcmp(json_text(row, "phase"), phase) == 0 &&
             (!best ||
              json_real(cJSON_GetObjectItem(row, "tok_per_s"), "value") > json_real(cJSON_GetObjectItem(best, "tok_per_s"), "value")))
             best = row;
@@ -269,7 +268,7 @@ static bool derive_cost(struct deriving *d, const char *prices)
         cJSON_AddNullToObject(d->figures, "price");
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(d->run, "models")) {
         const char *id = json_text(model, "id");
-        const cJSON *input = fastest(d, id, "prefill"), *output = fastest(d, id, "decode"), *row;
+        const cJSON *input = report_fastest(d->figures, id, "prefill"), *output = report_fastest(d->figures, id, "decode"), *row;
         double fertility = NAN;
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "accuracy"))
             if (strcmp(json_text(row, "model"), id) == 0 && strcmp(json_text(row, "language"), "ko") == 0)

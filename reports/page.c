@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "reports/chart.h"
+#include "reports/words.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -61,6 +62,16 @@ const char *page_say(const struct page *page, const char *ko, const char *en)
     return page->language == REPORT_KO ? ko : en;
 }
 
+const char *page_language(const struct page *p, const char *code)
+{
+    return strcmp(code, "ko") == 0 ? page_say(p, "한국어", "Korean") : strcmp(code, "en") == 0 ? page_say(p, "영어", "English") : code;
+}
+
+const char *page_phase(const struct page *p, const char *phase)
+{
+    return strcmp(phase, "prefill") == 0 ? page_say(p, "프리필", "prefill") : page_say(p, "디코드", "decode");
+}
+
 void page_escape(struct text *out, const char *text)
 {
     for (; *text; text++)
@@ -85,30 +96,11 @@ void page_escape(struct text *out, const char *text)
         }
 }
 
-/* Three significant digits, thousands by comma. */
-void page_number(struct text *out, double value)
-{
-    char digits[64];
-    if (!isfinite(value)) {
-        text_add_string(out, "–");
-        return;
-    }
-    double magnitude = fabs(value);
-    int decimals = magnitude >= 100 || magnitude == 0 ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : 3;
-    snprintf(digits, sizeof digits, "%.*f", decimals, value);
-    size_t whole = strcspn(digits, "."), sign = digits[0] == '-';
-    for (size_t i = 0; digits[i]; i++) {
-        if (i > sign && i < whole && (whole - i) % 3 == 0)
-            text_add_string(out, ",");
-        text_add(out, &digits[i], 1);
-    }
-}
-
 void page_range(struct text *out, const cJSON *interval, double factor)
 {
-    page_number(out, factor * json_real(interval, "low"));
+    words_number(out, factor * json_real(interval, "low"));
     text_add_string(out, " … ");
-    page_number(out, factor * json_real(interval, "high"));
+    words_number(out, factor * json_real(interval, "high"));
 }
 
 void page_cell_text(struct text *out, const char *value)
@@ -121,7 +113,7 @@ void page_cell_text(struct text *out, const char *value)
 void page_cell_number(struct text *out, double value)
 {
     text_add_string(out, "<td>");
-    page_number(out, value);
+    words_number(out, value);
     text_add_string(out, "</td>");
 }
 

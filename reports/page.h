@@ -16,11 +16,14 @@ struct page {
 /* The text of the page's language. */
 const char *page_say(const struct page *page, const char *ko, const char *en);
 
+/* "한국어" of "ko", "prefill" of "prefill", and so on. */
+const char *page_language(const struct page *page, const char *code);
+const char *page_phase(const struct page *page, const char *phase);
+
 /* Appends text with &, <, >, " and ' escaped. */
 void page_escape(struct text *out, const char *text);
 
-/* Numbers with three significant digits and thousands by comma; "–" for what isn't finite. A range is an interval's "low … high". */
-void page_number(struct text *out, double value);
+/* An interval's "low … high" in numbers of words.h. */
 void page_range(struct text *out, const cJSON *interval, double factor);
 
 /* Cells of a table: text (escaped, to the left), a number, a number without decimals. */

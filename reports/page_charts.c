@@ -51,7 +51,7 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
         text_format(s, "%s$%s%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", phase, index, 0.8 / count * 0.92,
                     index % 6 + 1);
         chart_quote(s, json_text(model, "id"));
-        text_format(s, ", $%s%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 0 notitle", phase, index);
+        text_format(s, ", $%s%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 ps 0 notitle", phase, index);
         index++;
     }
     text_add_string(s, "\n");
@@ -63,7 +63,7 @@ void page_throughput_chart(struct page *p)
     if (!p->ok || !cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "throughput")))
         return;
     chart_begin(&s, 960, 400);
-    text_add_string(&s, "set boxwidth 0.3 absolute\nset multiplot layout 1,2\n");
+    text_add_string(&s, "set boxwidth 0.3 absolute\nset bmargin 3.5\nset multiplot layout 1,2\n");
     throughput_panel(p, &s, "prefill", page_say(p, "프리필 처리량", "Prefill throughput"));
     throughput_panel(p, &s, "decode", page_say(p, "디코드 처리량", "Decode throughput"));
     text_add_string(&s, "unset multiplot\n");
@@ -112,8 +112,8 @@ void page_accuracy_chart(struct page *p)
     for (int l = 0; l < 2; l++)
         text_format(
             &s,
-            "%s$%s using 1:2:(0.36) with boxes lt %d title '%s', $%s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 0 notitle, "
-            "$%s using 1:5:(0.18) with xerrorbars lt 6 lw 2 dt 2 pt 0 %s",
+            "%s$%s using 1:2:(0.36) with boxes lt %d title '%s', $%s using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 ps 0 notitle, "
+            "$%s using 1:5:(0.18) with xerrorbars lt 6 lw 2 dt 2 ps 0 %s",
             l ? ", " : "", languages[l], l + 1, l ? page_say(p, "영어", "English") : page_say(p, "한국어", "Korean"), languages[l],
             languages[l], l ? "notitle" : page_say(p, "title '찍을 때의 기대값'", "title 'chance'"));
     text_add_string(&s, "\n");
@@ -157,7 +157,7 @@ void page_cost_chart(struct page *p)
     cJSON_ArrayForEach(model, models) {
         text_format(&s, "%s$m%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", index, 0.8 / count * 0.92, index % 6 + 1);
         chart_quote(&s, json_text(model, "id"));
-        text_format(&s, ", $m%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 pt 0 notitle", index);
+        text_format(&s, ", $m%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 ps 0 notitle", index);
         index++;
     }
     text_add_string(&s, "\n");

@@ -20,6 +20,10 @@ struct report_options {
  * Schema: docs/run-document.md, "figures". NULL on failure; free with cJSON_Delete. */
 cJSON *report_figures(const cJSON *run, const char *prices, struct error *err) MUST_CHECK;
 
+/* The row of a run's figures (throughput) that is the fastest of a phase, "prefill" or "decode", of a model or, with NULL, of all; the
+ * first of equals, NULL when there is none. */
+const cJSON *report_fastest(const cJSON *figures, const char *model, const char *phase);
+
 /* Writes report.ko.html, report.en.html (each self-contained: inline SVG, no script, no network), figures.json and measurements.csv. */
 bool report_write(const cJSON *run, const struct report_options *options, struct error *err) MUST_CHECK;
 

@@ -3,21 +3,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "reports/words.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *language_name(const struct page *p, const char *code)
-{
-    return strcmp(code, "ko") == 0 ? page_say(p, "한국어", "Korean") : strcmp(code, "en") == 0 ? page_say(p, "영어", "English") : code;
-}
-
-static const char *phase_name(const struct page *p, const char *phase)
-{
-    return strcmp(phase, "prefill") == 0 ? page_say(p, "프리필", "prefill") : page_say(p, "디코드", "decode");
-}
 
 static const cJSON *best_row(const struct page *p, const char *list, const char *key, const char *wanted, const char *interval)
 {
@@ -41,7 +32,7 @@ static void key_figure(struct page *p, const cJSON *row, const char *interval, d
     if (row) {
         const cJSON *value = cJSON_GetObjectItem(row, interval);
         text_format(&p->html, "<b%s>", assumed ? " class=assumed" : "");
-        page_number(&p->html, factor * json_real(value, "value"));
+        words_number(&p->html, factor * json_real(value, "value"));
         text_format(&p->html, " %s</b><span>", unit);
         page_range(&p->html, value, factor);
         text_format(&p->html, "<br>%s (", what);
@@ -105,9 +96,13 @@ static void section_system(struct page *p)
                            : strcmp(metric, "int8_peak") == 0    ? page_say(p, "int8 최대 연산", "int8 peak")
                            : strcmp(metric, "f32_peak") == 0     ? page_say(p, "F32 최대 연산", "F32 peak")
                                                                  : page_say(p, "BF16 최대 연산", "BF16 peak");
-        snprintf(line, sizeof line, "%.3g G%.20s (%s %.0f)", json_real(limit, "value") / 1e9, json_text(limit, "unit"),
-                 page_say(p, "스레드", "threads"), json_real(cJSON_GetObjectItem(limit, "labels"), "threads"));
-        system_row(p, name, cJSON_IsNumber(cJSON_GetObjectItem(limit, "value")) ? line : json_text(limit, "reason"));
+        struct text value = {0};
+        words_number(&value, json_real(limit, "value") / 1e9);
+        text_format(&value, " %s (%s %.0f)", strcmp(json_text(limit, "unit"), "byte/s") == 0 ? "GB/s" : "Gop/s",
+                    page_say(p, "스레드", "threads"), json_real(cJSON_GetObjectItem(limit, "labels"), "threads"));
+        bool known = cJSON_IsNumber(cJSON_GetObjectItem(limit, "value")) && text_ok(&value, p->err);
+        system_row(p, name, known ? value.bytes : json_text(limit, "reason"));
+        text_free(&value);
     }
     text_add_string(&p->html, "</table></div>\n<div class=scroll><table><tr>");
     text_format(&p->html, "<th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th><th>%s</th></tr>\n", page_say(p, "모델", "model"),
@@ -144,7 +139,7 @@ static void section_accuracy(struct page *p)
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "accuracy")) {
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(row, "model"));
-        text_format(&p->html, "<td class=t><b>%s</b><sup>1</sup></td>", language_name(p, json_text(row, "language")));
+        text_format(&p->html, "<td class=t><b>%s</b><sup>1</sup></td>", page_language(p, json_text(row, "language")));
         page_cell_count(&p->html, json_real(row, "n"));
         page_cell_number(&p->html, 100 * json_real(cJSON_GetObjectItem(row, "acc"), "value"));
         text_add_string(&p->html, "<td>");
@@ -187,7 +182,7 @@ static void section_throughput(struct page *p)
         const cJSON *speed = cJSON_GetObjectItem(row, "tok_per_s");
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(row, "model"));
-        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", phase_name(p, json_text(row, "phase")));
+        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", page_phase(p, json_text(row, "phase")));
         page_cell_count(&p->html, json_real(row, "tokens"));
         page_cell_count(&p->html, json_real(row, "batch"));
         page_cell_count(&p->html, json_real(row, "threads"));
@@ -213,9 +208,9 @@ static void section_energy(struct page *p)
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(p->figures, "counters")) {
         if (strcmp(json_text(m, "metric"), "energy") != 0)
             continue;
-        text_format(&p->html, "<p>%s: ", phase_name(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
+        text_format(&p->html, "<p>%s: ", page_phase(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
         if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value"))) {
-            page_number(&p->html, json_real(m, "value"));
+            words_number(&p->html, json_real(m, "value"));
             text_add_string(&p->html, " J (package)<sup>1</sup></p>\n");
         } else {
             text_format(&p->html, "%s (", page_say(p, "잴 수 없음", "not measured"));
@@ -234,7 +229,7 @@ static void section_cost(struct page *p)
     if (cJSON_IsObject(price)) {
         text_format(&p->html, "<p>%s: ", page_say(p, "시간당 가격", "Price an hour"));
         text_format(&p->html, "<span%s>", mark);
-        page_number(&p->html, json_real(cJSON_GetObjectItem(price, "krw_per_hour"), "value"));
+        words_number(&p->html, json_real(cJSON_GetObjectItem(price, "krw_per_hour"), "value"));
         text_format(&p->html, " %s</span> (", page_say(p, "원", "won"));
         page_range(&p->html, cJSON_GetObjectItem(price, "krw_per_hour"), 1);
         text_add_string(&p->html, ")<sup>2</sup>, ");
@@ -253,7 +248,7 @@ static void section_cost(struct page *p)
         page_cell_text(&p->html, json_text(row, page_say(p, "label_ko", "label_en")));
         if (cJSON_IsObject(krw)) {
             text_format(&p->html, "<td><span%s>", mark);
-            page_number(&p->html, json_real(krw, "value"));
+            words_number(&p->html, json_real(krw, "value"));
             text_add_string(&p->html, "</span></td><td>");
             page_range(&p->html, krw, 1);
             text_add_string(&p->html, "</td></tr>\n");
@@ -280,7 +275,7 @@ static void section_counters(struct page *p)
             continue;
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(m, "metric") + 8);
-        page_cell_text(&p->html, phase_name(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
+        page_cell_text(&p->html, page_phase(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
         page_cell_number(&p->html, json_real(m, "value"));
         page_cell_text(&p->html, json_text(m, "reason"));
         text_add_string(&p->html, "</tr>\n");

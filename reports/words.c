@@ -105,3 +105,11 @@ void words_add_exact(struct text *out, enum report_language language, enum word 
 {
     add(out, language, word, value, true);
 }
+
+void words_number(struct text *out, double value)
+{
+    if (isfinite(value))
+        add_plain(out, value, false);
+    else
+        text_add_string(out, "–");
+}

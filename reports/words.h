@@ -14,4 +14,7 @@ void words_add(struct text *out, enum report_language language, enum word word, 
  */
 void words_add_exact(struct text *out, enum report_language language, enum word word, double value);
 
+/* A number for a table of measurements: whole digits by comma, three significant ones at least ("1,908", "19.6", "0.042"). */
+void words_number(struct text *out, double value);
+
 #endif

@@ -12,8 +12,11 @@ void section_checks(struct page *p)
     const cJSON *row;
     page_heading(p, "9. 검사와 제외", "9. Checks and exclusions");
     if (cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "checks"))) {
-        begin_table(p, (const char *[]){"남의 값", "그 범위", "이 보고서의 값", "판정", NULL},
-                    (const char *[]){"somebody else's figure", "its range", "this report's", "verdict", NULL});
+        begin_table(p, (const struct head[]){HEAD("남의 값", "somebody else's figure"),
+                                             HEAD("그 범위", "its range"),
+                                             HEAD("이 보고서의 값", "this report's"),
+                                             HEAD("판정", "verdict"),
+                                             {0}});
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "checks")) {
             const cJSON *theirs = cJSON_GetObjectItem(row, "theirs");
             double ours = json_real(row, "ours"), low = json_real(theirs, "low"), high = json_real(theirs, "high");
@@ -28,8 +31,10 @@ void section_checks(struct page *p)
                 text_add_string(&p->html, " … ");
                 put_value(p, "fact", WORD_PLAIN, high);
             }
-            text_format(&p->html, "%s<td>", page_input_unit(p, page_input(p, id)));
+            const char *unit = page_input_unit(p, page_input(p, id));
+            text_format(&p->html, "%s<td>", unit);
             put_value(p, "projected", WORD_PLAIN, ours);
+            text_add_string(&p->html, isnan(ours) ? "" : unit);
             put_formula(p, strcmp(json_text(row, "what"), "hour") == 0 ? F_HOUR : F_POWER);
             text_add_string(&p->html, "<td>");
             if (isnan(ours))

@@ -141,11 +141,14 @@ void put_input(struct page *p, const char *id, enum word word)
     put_source(p, id);
 }
 
-void begin_table(struct page *p, const char *const *ko, const char *const *en)
+void begin_table(struct page *p, const struct head *heads)
 {
     text_add_string(&p->html, "<div class=scroll><table><thead><tr>");
-    for (const char *const *head = p->language == REPORT_KO ? ko : en; *head; head++)
-        text_format(&p->html, **head == '<' ? "<th class=t>%s" : "<th>%s", *head + (**head == '<'));
+    for (; heads->ko; heads++) {
+        text_format(&p->html, "<th%s>%s", heads->text ? " class=t" : "", page_say(p, heads->ko, heads->en));
+        if (heads->formula)
+            put_formula(p, heads->formula);
+    }
     text_add_string(&p->html, "</tr></thead>\n");
 }
 

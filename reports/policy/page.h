@@ -42,8 +42,25 @@ const char *page_input_unit(const struct page *page, const cJSON *input);
 /* An input with its range, set by its basis, with its footnote. */
 void put_input(struct page *page, const char *id, enum word word);
 
-/* A NULL-terminated row of heads in each language; one that begins with '<' stands over text. */
-void begin_table(struct page *page, const char *const *heads_ko, const char *const *heads_en);
+/* A column's head, with the formula that its figures come from; {0} ends a row of them. */
+struct head {
+    const char *ko, *en;
+    enum formula formula;
+    bool text; // stands over text, to the left
+};
+#define HEAD(KO, EN)                                                                                                                       \
+    {                                                                                                                                      \
+        .ko = (KO), .en = (EN)                                                                                                             \
+    }
+#define HEAD_TEXT(KO, EN)                                                                                                                  \
+    {                                                                                                                                      \
+        .ko = (KO), .en = (EN), .text = true                                                                                               \
+    }
+#define HEAD_BY(KO, EN, FORMULA)                                                                                                           \
+    {                                                                                                                                      \
+        .ko = (KO), .en = (EN), .formula = (FORMULA)                                                                                       \
+    }
+void begin_table(struct page *page, const struct head *heads);
 void end_table(struct page *page);
 void put_note(struct page *page, const char *ko, const char *en);
 

@@ -5,6 +5,7 @@
 #include "reports/policy/figures.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,34 @@ void put_interval(cJSON *object, const char *key, double value, double one_end, 
     put_number(interval, "high", fmax(value, fmax(one_end, other_end)));
 }
 
+/* A figure of a result: its key, and where it lies. */
+struct field {
+    const char *key;
+    size_t offset;
+};
+
+#define FLEET_FIELD(key, member)                                                                                                           \
+    {                                                                                                                                      \
+        key, offsetof(struct fleet_result, member)                                                                                         \
+    }
+#define TOTAL_FIELD(member)                                                                                                                \
+    {                                                                                                                                      \
+#member, offsetof(struct result, member)                                                                                           \
+    }
+
+static double field_of(const void *result, size_t offset)
+{
+    return *(const double *)((const char *)result + offset);
+}
+
+/* Each with the ends that it has in the favourable and the other result. */
+static void put_fields(cJSON *object, const struct field *fields, size_t n, const void *base, const void *good, const void *bad)
+{
+    for (size_t i = 0; i < n; i++)
+        put_interval(object, fields[i].key, field_of(base, fields[i].offset), field_of(good, fields[i].offset),
+                     field_of(bad, fields[i].offset));
+}
+
 static void add_parts(cJSON *object, const struct outlay *o)
 {
     cJSON *parts = cJSON_AddObjectToObject(object, "hour_parts_krw");
@@ -57,6 +86,16 @@ static void add_parts(cJSON *object, const struct outlay *o)
 
 static void add_fleets(struct policy *p)
 {
+    static const struct field fields[] = {FLEET_FIELD("prefill_tok_per_s", speed.prefill_tok_per_s),
+                                          FLEET_FIELD("decode_tok_per_s", speed.decode_tok_per_s),
+                                          FLEET_FIELD("tok_per_s", speed.tok_per_s),
+                                          FLEET_FIELD("hour_krw", hour_krw),
+                                          FLEET_FIELD("blended_krw", blended_krw),
+                                          FLEET_FIELD("input_krw", input_krw),
+                                          FLEET_FIELD("output_krw", output_krw),
+                                          FLEET_FIELD("korean_krw", korean_krw),
+                                          FLEET_FIELD("tokens_per_day", tokens_per_day),
+                                          FLEET_FIELD("investment_krw", investment_krw)};
     const struct scenario *s = p->scenario;
     cJSON *fleets = cJSON_AddArrayToObject(p->root, "fleets");
     for (int i = 0; i < s->n_fleets; i++) {
@@ -81,20 +120,11 @@ static void add_fleets(struct policy *p)
         cJSON_AddBoolToObject(fleet, "rented", f->rented);
         put_number(fleet, "count", f->count.value);
         put_number(fleet, "devices_per_copy", r->speed.devices);
-        put_interval(fleet, "prefill_tok_per_s", r->speed.prefill_tok_per_s, good->speed.prefill_tok_per_s, bad->speed.prefill_tok_per_s);
-        put_interval(fleet, "decode_tok_per_s", r->speed.decode_tok_per_s, good->speed.decode_tok_per_s, bad->speed.decode_tok_per_s);
-        put_interval(fleet, "tok_per_s", r->speed.tok_per_s, good->speed.tok_per_s, bad->speed.tok_per_s);
+        put_fields(fleet, fields, sizeof fields / sizeof *fields, r, good, bad);
         put_number(fleet, "interactivity_tok_per_s", r->speed.interactivity_tok_per_s > 0 ? r->speed.interactivity_tok_per_s : (double)NAN);
         cJSON_AddBoolToObject(fleet, "decode_by_bandwidth", r->speed.decode_by_bandwidth);
         put_interval(fleet, "price_krw", f->priced ? r->price_krw : (double)NAN, good->price_krw, bad->price_krw);
-        put_interval(fleet, "hour_krw", r->hour_krw, good->hour_krw, bad->hour_krw);
         add_parts(fleet, &r->outlay);
-        put_interval(fleet, "blended_krw", r->blended_krw, good->blended_krw, bad->blended_krw);
-        put_interval(fleet, "input_krw", r->input_krw, good->input_krw, bad->input_krw);
-        put_interval(fleet, "output_krw", r->output_krw, good->output_krw, bad->output_krw);
-        put_interval(fleet, "korean_krw", r->korean_krw, good->korean_krw, bad->korean_krw);
-        put_interval(fleet, "tokens_per_day", r->tokens_per_day, good->tokens_per_day, bad->tokens_per_day);
-        put_interval(fleet, "investment_krw", r->investment_krw, good->investment_krw, bad->investment_krw);
         put_number(fleet, "mw", r->mw);
         put_number(fleet, "kw_each", r->outlay.peak_kw);
         put_number(fleet, "gwh_per_year", r->gwh_per_year);
@@ -106,21 +136,17 @@ static void add_fleets(struct policy *p)
 static void add_totals(struct policy *p)
 {
     cJSON *totals = cJSON_AddObjectToObject(p->root, "totals");
-    const struct result *r = &p->base, *good = &p->good, *bad = &p->bad;
+    const struct result *r = &p->base;
+    static const struct field fields[] = {TOTAL_FIELD(tokens_per_day), TOTAL_FIELD(output_per_day), TOTAL_FIELD(characters_per_day),
+                                          TOTAL_FIELD(investment_krw), TOTAL_FIELD(year_krw),       TOTAL_FIELD(blended_krw),
+                                          TOTAL_FIELD(output_krw),     TOTAL_FIELD(korean_krw)};
     put_number(totals, "devices", r->devices);
     put_number(totals, "priced_devices", r->priced_devices);
     put_number(totals, "mw", r->mw);
     put_number(totals, "gwh_per_year", r->gwh_per_year);
     put_number(totals, "tco2_per_year", r->tco2_per_year);
     put_number(totals, "credit_krw", r->credit_krw);
-    put_interval(totals, "tokens_per_day", r->tokens_per_day, good->tokens_per_day, bad->tokens_per_day);
-    put_interval(totals, "output_per_day", r->output_per_day, good->output_per_day, bad->output_per_day);
-    put_interval(totals, "characters_per_day", r->characters_per_day, good->characters_per_day, bad->characters_per_day);
-    put_interval(totals, "investment_krw", r->investment_krw, good->investment_krw, bad->investment_krw);
-    put_interval(totals, "year_krw", r->year_krw, good->year_krw, bad->year_krw);
-    put_interval(totals, "blended_krw", r->blended_krw, good->blended_krw, bad->blended_krw);
-    put_interval(totals, "output_krw", r->output_krw, good->output_krw, bad->output_krw);
-    put_interval(totals, "korean_krw", r->korean_krw, good->korean_krw, bad->korean_krw);
+    put_fields(totals, fields, sizeof fields / sizeof *fields, r, &p->good, &p->bad);
 }
 
 static void add_years(struct policy *p)
@@ -196,17 +222,6 @@ static void add_checks(struct policy *p)
     }
 }
 
-/* The greatest throughput of a phase. */
-static const cJSON *fastest(const cJSON *figures, const char *phase)
-{
-    const cJSON *row, *best = NULL;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput"))
-        if (strcmp(json_text(row, "phase"), phase) == 0 && (!best || json_real(cJSON_GetObjectItem(row, "tok_per_s"), "value") >
-                                                                         json_real(cJSON_GetObjectItem(best, "tok_per_s"), "value")))
-            best = row;
-    return best;
-}
-
 static struct interval interval_of(const cJSON *row)
 {
     const cJSON *speed = cJSON_GetObjectItem(row, "tok_per_s");
@@ -224,8 +239,9 @@ static bool read_measured(struct policy *p, const cJSON *fleet_runs, const char 
         cJSON *figures = report_figures(run, prices, p->err);
         if (!figures)
             return false;
-        m->prefill = interval_of(fastest(figures, "prefill"));
-        m->decode = interval_of(fastest(figures, "decode"));
+        const cJSON *decode = report_fastest(figures, NULL, "decode");
+        m->decode = interval_of(decode);
+        m->prefill = interval_of(report_fastest(figures, json_text(decode, "model"), "prefill")); // of the same model
         cJSON_Delete(figures);
         if (!(m->prefill.value > 0 && m->decode.value > 0))
             return error_set(p->err, ERROR_INPUT, "%s: fleets[%d].run: the run %s measured no prefill or no decode", p->scenario->path, i,

@@ -138,8 +138,12 @@ void section_scenario(struct page *p)
 {
     const cJSON *fleet;
     page_heading(p, "2. 시나리오와 정책 수단", "2. Scenario and its levers");
-    begin_table(p, (const char *[]){"물량", "<장치", "수", "도착", "1장 가격", NULL},
-                (const char *[]){"fleet", "<device", "number", "arrives", "price of one", NULL});
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD_TEXT("장치", "device"),
+                                         HEAD("수", "number"),
+                                         HEAD("도착", "arrives"),
+                                         HEAD("1장 가격", "price of one"),
+                                         {0}});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         text_add_string(&p->html, "<tr><td>");
         put_named(p, fleet, "name");
@@ -150,7 +154,7 @@ void section_scenario(struct page *p)
         text_add_string(&p->html, "<td>");
         put_value(p, fleet_basis(p, fleet, "count"), WORD_PLAIN, json_real(fleet, "count"));
         put_fleet_source(p, fleet, "count");
-        text_add_string(&p->html, "<td>");
+        text_add_string(&p->html, "<td class=d>");
         put_month(p, json_text(fleet, "arrives"));
         text_add_string(&p->html, "<td>");
         if (cJSON_IsTrue(cJSON_GetObjectItem(fleet, "rented")))
@@ -177,45 +181,43 @@ void section_scenario(struct page *p)
     text_add_string(&p->html, page_say(p, "건을 받고, 연평균 부하는 최대 처리량의 ", " at once; over the year the load is "));
     put_input(p, "utilisation", WORD_PERCENT);
     text_add_string(&p->html, page_say(p, "이다.</p>\n", " of the peak throughput.</p>\n"));
-    begin_table(p, (const char *[]){"정책 수단", "기준", "낮은 끝", "높은 끝", NULL},
-                (const char *[]){"lever", "base", "low end", "high end", NULL});
-    static const struct {
-        const char *id;
-        enum word word;
-    } rows[] = {{"facility_credit", WORD_PERCENT}, {"rnd_credit", WORD_PERCENT}, {"utilisation", WORD_PERCENT}, {"life_years", WORD_PLAIN},
-                {"discount_rate", WORD_PERCENT},   {"pue", WORD_PLAIN},          {"tariff_factor", WORD_PLAIN}, {"fx", WORD_PLAIN}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const cJSON *input = page_input(p, rows[i].id);
+    begin_table(p, (const struct head[]){
+                       HEAD("정책 수단", "lever"), HEAD("기준", "base"), HEAD("낮은 끝", "low end"), HEAD("높은 끝", "high end"), {0}});
+    static const char *const ids[] = {"facility_credit", "rnd_credit", "utilisation",   "life_years",
+                                      "discount_rate",   "pue",        "tariff_factor", "fx"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const cJSON *input = page_input(p, ids[i]);
         text_add_string(&p->html, "<tr><td>");
         put_named(p, input, "name");
-        text_add_string(&p->html, "<td>");
-        put_input(p, rows[i].id, rows[i].word);
-        for (const char *const *end = (const char *const[]){"low", "high", NULL}; *end; end++) {
+        for (const char *const *at = (const char *const[]){"value", "low", "high", NULL}; *at; at++) {
             text_add_string(&p->html, "<td>");
-            put_value(p, json_text(input, "basis"), rows[i].word, json_real(input, *end));
+            put_value(p, json_text(input, "basis"), page_input_word(input), json_real(input, *at));
+            text_add_string(&p->html, page_input_unit(p, input));
+            if (strcmp(*at, "value") == 0)
+                put_source(p, ids[i]);
         }
         text_add_string(&p->html, "</tr>\n");
     }
     end_table(p);
 }
 
-static const char *language_name(const struct page *p, const char *code)
-{
-    return strcmp(code, "ko") == 0 ? page_say(p, "한국어", "Korean") : page_say(p, "영어", "English");
-}
-
 static void put_run_accuracy(struct page *p)
 {
     const cJSON *run, *row;
-    begin_table(p, (const char *[]){"실행", "<모델", "<언어", "문항", "정확도와 95 % 구간", "찍기", NULL},
-                (const char *[]){"run", "<model", "<language", "items", "accuracy and 95 % interval", "chance", NULL});
+    begin_table(p, (const struct head[]){HEAD("실행", "run"),
+                                         HEAD_TEXT("모델", "model"),
+                                         HEAD_TEXT("언어", "language"),
+                                         HEAD("문항", "items"),
+                                         HEAD("정확도와 95 % 구간", "accuracy and 95 % interval"),
+                                         HEAD("찍기", "chance"),
+                                         {0}});
     cJSON_ArrayForEach(run, cJSON_GetObjectItem(p->figures, "runs"))
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(run, "accuracy")) {
             text_add_string(&p->html, "<tr><td><code>");
             page_escape(&p->html, json_text(run, "run_id"));
             text_add_string(&p->html, "</code>");
             page_cell_text(&p->html, json_text(row, "model"));
-            page_cell_text(&p->html, language_name(p, json_text(row, "language")));
+            page_cell_text(&p->html, page_language(p, json_text(row, "language")));
             page_cell_count(&p->html, json_real(row, "n"));
             text_add_string(&p->html, "<td>");
             put_interval_value(p, "measured", WORD_PERCENT, cJSON_GetObjectItem(row, "acc"));
@@ -277,27 +279,19 @@ void section_accuracy(struct page *p)
     text_add_string(&p->html, page_say(p, "이다.</p>\n", " in English.</p>\n"));
 }
 
-/* Whether no other row of the run has the same model and phase and is faster. */
-static bool is_fastest(const cJSON *run, const cJSON *row)
-{
-    const cJSON *other;
-    double speed = json_real(cJSON_GetObjectItem(row, "tok_per_s"), "value");
-    cJSON_ArrayForEach(other, cJSON_GetObjectItem(run, "throughput"))
-        if (strcmp(json_text(other, "model"), json_text(row, "model")) == 0 &&
-            strcmp(json_text(other, "phase"), json_text(row, "phase")) == 0 &&
-            json_real(cJSON_GetObjectItem(other, "tok_per_s"), "value") > speed)
-            return false;
-    return true;
-}
-
 static void put_measured_runs(struct page *p)
 {
     const cJSON *run, *row;
-    begin_table(p, (const char *[]){"실행과 기계", "<모델", "<단계", "배치", "스레드", "토큰/초와 95 % 구간", NULL},
-                (const char *[]){"run and machine", "<model", "<phase", "batch", "threads", "tok/s and 95 % interval", NULL});
+    begin_table(p, (const struct head[]){HEAD("실행과 기계", "run and machine"),
+                                         HEAD_TEXT("모델", "model"),
+                                         HEAD_TEXT("단계", "phase"),
+                                         HEAD("배치", "batch"),
+                                         HEAD("스레드", "threads"),
+                                         HEAD("토큰/초와 95 % 구간", "tok/s and 95 % interval"),
+                                         {0}});
     cJSON_ArrayForEach(run, cJSON_GetObjectItem(p->figures, "runs"))
         cJSON_ArrayForEach(row, cJSON_GetObjectItem(run, "throughput")) {
-            if (!is_fastest(run, row))
+            if (row != report_fastest(run, json_text(row, "model"), json_text(row, "phase")))
                 continue;
             text_add_string(&p->html, "<tr><td><code>");
             page_escape(&p->html, json_text(run, "run_id"));
@@ -305,8 +299,7 @@ static void put_measured_runs(struct page *p)
             page_escape(&p->html, json_text(cJSON_GetObjectItem(cJSON_GetObjectItem(run, "system"), "cpu"), "model"));
             text_add_string(&p->html, "</span>");
             page_cell_text(&p->html, json_text(row, "model"));
-            page_cell_text(&p->html, strcmp(json_text(row, "phase"), "prefill") == 0 ? page_say(p, "프리필", "prefill")
-                                                                                     : page_say(p, "디코드", "decode"));
+            page_cell_text(&p->html, page_phase(p, json_text(row, "phase")));
             page_cell_count(&p->html, json_real(row, "batch"));
             page_cell_count(&p->html, json_real(row, "threads"));
             text_add_string(&p->html, "<td>");
@@ -330,23 +323,13 @@ static void put_count(struct page *p, double value)
 static void put_fleet_speeds(struct page *p)
 {
     const cJSON *fleet;
-    char heads[6][96];
-    const char *const say[6] = {page_say(p, "물량", "fleet"),
-                                page_say(p, "사본 하나의 장치 수", "devices of a copy"),
-                                page_say(p, "프리필, 토큰/초·장", "prefill, tok/s each"),
-                                page_say(p, "디코드, 토큰/초·장", "decode, tok/s each"),
-                                page_say(p, "섞어서, 토큰/초·장", "the mix, tok/s each"),
-                                page_say(p, "한 사용자, 토큰/초", "one user, tok/s")};
-    const char *list[7] = {0};
-    for (int i = 0; i < 6; i++) {
-        int f = i == 4 ? F_MIX : F_MODEL_SPEED;
-        if (i == 0)
-            snprintf(heads[i], sizeof heads[i], "%.90s", say[i]);
-        else
-            snprintf(heads[i], sizeof heads[i], "%.40s<sup><a href=\"#F%d\">F%d</a></sup>", say[i], f, f);
-        list[i] = heads[i];
-    }
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD_BY("사본 하나의 장치 수", "devices of a copy", F_MODEL_SPEED),
+                                         HEAD_BY("프리필, 토큰/초·장", "prefill, tok/s each", F_MODEL_SPEED),
+                                         HEAD_BY("디코드, 토큰/초·장", "decode, tok/s each", F_MODEL_SPEED),
+                                         HEAD_BY("섞어서, 토큰/초·장", "the mix, tok/s each", F_MIX),
+                                         HEAD_BY("한 사용자, 토큰/초", "one user, tok/s", F_MODEL_SPEED),
+                                         {0}});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         const char *basis = json_text(fleet, "basis");
         text_add_string(&p->html, "<tr><td>");
@@ -373,11 +356,13 @@ static void put_models(struct page *p)
 {
     const cJSON *model;
     chart_models(p);
-    begin_table(p,
-                (const char *[]){"모델", "전체·활성 (10억)", "디코드, 토큰/초·장", "한 사용자, 토큰/초", "100만 토큰, 원",
-                                 "한국어 100만 글자, 원", NULL},
-                (const char *[]){"model", "total, active (10⁹)", "decode, tok/s each", "one user, tok/s", "won per million tokens",
-                                 "won per million Korean characters", NULL});
+    begin_table(p, (const struct head[]){HEAD("모델", "model"),
+                                         HEAD("전체·활성 (10억)", "total, active (10⁹)"),
+                                         HEAD("디코드, 토큰/초·장", "decode, tok/s each"),
+                                         HEAD("한 사용자, 토큰/초", "one user, tok/s"),
+                                         HEAD("100만 토큰, 원", "won per million tokens"),
+                                         HEAD("한국어 100만 글자, 원", "won per million Korean characters"),
+                                         {0}});
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(p->figures, "models")) {
         char id[160];
         snprintf(id, sizeof id, "model/%.100s/total", json_text(model, "id"));
@@ -441,11 +426,9 @@ static void put_measured_energy(struct page *p)
         cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "counters")) {
             if (strcmp(json_text(m, "metric"), "energy") != 0)
                 continue;
-            const char *phase = json_text(cJSON_GetObjectItem(m, "labels"), "phase");
             text_add_string(&p->html, "<p><code>");
             page_escape(&p->html, json_text(run, "run_id"));
-            text_format(&p->html, "</code>, %s: ",
-                        strcmp(phase, "prefill") == 0 ? page_say(p, "프리필", "prefill") : page_say(p, "디코드", "decode"));
+            text_format(&p->html, "</code>, %s: ", page_phase(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
             if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value"))) {
                 put_value(p, "measured", WORD_PLAIN, json_real(m, "value"));
                 text_add_string(&p->html, " J (package)");
@@ -461,12 +444,13 @@ static void put_measured_energy(struct page *p)
 void section_energy(struct page *p)
 {
     const cJSON *fleet;
-    char kw[80], mw[80];
     page_heading(p, "5. 에너지, 전력, 탄소", "5. Energy, power and CO<sub>2</sub>");
-    snprintf(kw, sizeof kw, "kW<sup><a href=\"#F%d\">F%d</a></sup>", F_POWER, F_POWER);
-    snprintf(mw, sizeof mw, "MW<sup><a href=\"#F%d\">F%d</a></sup>", F_POWER, F_POWER);
-    begin_table(p, (const char *[]){"물량", kw, mw, "GWh/년", "tCO<sub>2</sub>e/년", NULL},
-                (const char *[]){"fleet", kw, mw, "GWh a year", "tCO<sub>2</sub>e a year", NULL});
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD_BY("kW", "kW each", F_POWER),
+                                         HEAD_BY("MW", "MW", F_POWER),
+                                         HEAD_BY("GWh/년", "GWh a year", F_POWER),
+                                         HEAD_BY("tCO<sub>2</sub>e/년", "tCO<sub>2</sub>e a year", F_POWER),
+                                         {0}});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         text_add_string(&p->html, "<tr><td>");
         put_named(p, fleet, "name");

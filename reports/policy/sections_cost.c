@@ -33,26 +33,16 @@ static void put_fleet_name(struct page *p, const cJSON *fleet)
     put_named(p, fleet, "name");
 }
 
-/* A head with its formula. */
-static const char *head(char *out, size_t n, const char *text, enum formula formula)
-{
-    snprintf(out, n, "%s<sup><a href=\"#F%d\">F%d</a></sup>", text, (int)formula, (int)formula);
-    return out;
-}
-
 static void put_cost_table(struct page *p)
 {
-    char heads[5][120];
     const cJSON *fleet;
-    const char *const list[] = {
-        page_say(p, "물량", "fleet"),
-        head(heads[0], sizeof heads[0], page_say(p, "1장·시간, 원", "won per device-hour"), F_HOUR),
-        head(heads[1], sizeof heads[1], page_say(p, "입력 100만 토큰", "million input tokens"), F_TOKENS_COST),
-        head(heads[2], sizeof heads[2], page_say(p, "출력 100만 토큰", "million output tokens"), F_TOKENS_COST),
-        head(heads[3], sizeof heads[3], page_say(p, "섞어서 100만 토큰", "million tokens of the mix"), F_TOKENS_COST),
-        head(heads[4], sizeof heads[4], page_say(p, "한국어 100만 글자", "million Korean characters"), F_KOREAN),
-        NULL};
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD_BY("1장·시간, 원", "won per device-hour", F_HOUR),
+                                         HEAD_BY("입력 100만 토큰", "million input tokens", F_TOKENS_COST),
+                                         HEAD_BY("출력 100만 토큰", "million output tokens", F_TOKENS_COST),
+                                         HEAD_BY("섞어서 100만 토큰", "million tokens of the mix", F_TOKENS_COST),
+                                         HEAD_BY("한국어 100만 글자", "million Korean characters", F_KOREAN),
+                                         {0}});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         put_fleet_name(p, fleet);
         for (const char *const *key = (const char *const[]){"hour_krw", "input_krw", "output_krw", "blended_krw", "korean_krw", NULL}; *key;
@@ -76,12 +66,12 @@ static void put_cost_table(struct page *p)
 static void put_tornado_table(struct page *p)
 {
     const cJSON *lever;
-    char one[120], two[120];
-    const char *const list[] = {page_say(p, "수단 또는 조건", "lever or condition"), page_say(p, "낮은 끝 → 높은 끝", "low end → high end"),
-                                head(one, sizeof one, page_say(p, "낮은 끝에서, 원", "won at the low end"), F_RANGE),
-                                head(two, sizeof two, page_say(p, "높은 끝에서, 원", "won at the high end"), F_RANGE), NULL};
     chart_tornado(p);
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("수단 또는 조건", "lever or condition"),
+                                         HEAD("낮은 끝 → 높은 끝", "low end → high end"),
+                                         HEAD_BY("낮은 끝에서, 원", "won at the low end", F_RANGE),
+                                         HEAD_BY("높은 끝에서, 원", "won at the high end", F_RANGE),
+                                         {0}});
     cJSON_ArrayForEach(lever, cJSON_GetObjectItem(p->figures, "tornado")) {
         const char *id = json_text(lever, "input");
         const cJSON *input = page_input(p, id);
@@ -94,6 +84,7 @@ static void put_tornado_table(struct page *p)
             put_value(p, json_text(input, "basis"), word, json_real(input, "low"));
             text_add_string(&p->html, " → ");
             put_value(p, json_text(input, "basis"), word, json_real(input, "high"));
+            text_add_string(&p->html, page_input_unit(p, input));
         } else
             text_add_string(&p->html, page_say(p, "물량마다 다름 (2절)", "by fleet (section 2)"));
         put_cell(p, WORD_PLAIN, json_real(lever, "at_low_krw"));
@@ -106,15 +97,14 @@ static void put_tornado_table(struct page *p)
 static void put_flips(struct page *p)
 {
     const cJSON *flip;
-    char one[120];
     if (!cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "flips")))
         return;
-    const char *const list[] = {
-        page_say(p, "물량", "fleet"), page_say(p, "지금 1장 가격", "price of one now"),
-        head(one, sizeof one, page_say(p, "토큰 값이 같아지는 가격", "price at which a token costs the same"), F_FLIP),
-        page_say(p, "견준 물량", "compared with"), NULL};
     text_format(&p->html, "<h3>%s</h3>\n", page_say(p, "순위가 뒤집히는 가격", "Prices at which the ranking flips"));
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD("지금 1장 가격", "price of one now"),
+                                         HEAD_BY("토큰 값이 같아지는 가격", "price at which a token costs the same", F_FLIP),
+                                         HEAD("견준 물량", "compared with"),
+                                         {0}});
     cJSON_ArrayForEach(flip, cJSON_GetObjectItem(p->figures, "flips")) {
         char id[160];
         snprintf(id, sizeof id, "price/%.100s", json_text(flip, "fleet"));
@@ -134,20 +124,17 @@ static void put_make_or_buy(struct page *p)
 {
     const cJSON *api;
     int index = 0;
-    char heads[4][140];
     text_format(&p->html, "<h3>%s</h3>\n", page_say(p, "직접 운영할 것인가, API를 살 것인가", "Make or buy"));
     if (!cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "apis"))) {
         page_paragraph(p, "시나리오에 API 가격이 없다.", "The scenario names no price of an API.");
         return;
     }
-    const char *const list[] = {
-        "API",
-        head(heads[0], sizeof heads[0], page_say(p, "API, 100만 토큰", "API, million tokens"), F_BREAK_EVEN),
-        head(heads[1], sizeof heads[1], page_say(p, "직접, 100만 토큰", "own, million tokens"), F_TOKENS_COST),
-        head(heads[2], sizeof heads[2], page_say(p, "손익분기 토큰/월 (이용률)", "break-even tokens a month (load)"), F_BREAK_EVEN),
-        head(heads[3], sizeof heads[3], page_say(p, "뒤집히는 1장 가격", "price of one at which it flips"), F_FLIP),
-        NULL};
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("API", "API"),
+                                         HEAD_BY("API, 100만 토큰", "API, million tokens", F_BREAK_EVEN),
+                                         HEAD_BY("직접, 100만 토큰", "own, million tokens", F_TOKENS_COST),
+                                         HEAD_BY("손익분기 토큰/월 (이용률)", "break-even tokens a month (load)", F_BREAK_EVEN),
+                                         HEAD_BY("뒤집히는 1장 가격", "price of one at which it flips", F_FLIP),
+                                         {0}});
     cJSON_ArrayForEach(api, cJSON_GetObjectItem(p->figures, "apis")) {
         char id[32];
         text_add_string(&p->html, "<tr><td>");
@@ -196,16 +183,14 @@ void section_cost(struct page *p)
 static void put_procurement(struct page *p)
 {
     const cJSON *fleet;
-    char heads[3][120];
-    const char *const list[] = {page_say(p, "물량", "fleet"),
-                                page_say(p, "수", "number"),
-                                page_say(p, "도착", "arrives"),
-                                "MW",
-                                head(heads[0], sizeof heads[0], page_say(p, "투자, 원", "investment, won"), F_HOUR),
-                                head(heads[1], sizeof heads[1], page_say(p, "토큰/일", "tokens a day"), F_VOLUME),
-                                head(heads[2], sizeof heads[2], page_say(p, "100만 토큰, 원", "won per million tokens"), F_TOKENS_COST),
-                                NULL};
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("물량", "fleet"),
+                                         HEAD("수", "number"),
+                                         HEAD("도착", "arrives"),
+                                         HEAD("MW", "MW"),
+                                         HEAD_BY("투자, 원", "investment, won", F_HOUR),
+                                         HEAD_BY("토큰/일", "tokens a day", F_VOLUME),
+                                         HEAD_BY("100만 토큰, 원", "won per million tokens", F_TOKENS_COST),
+                                         {0}});
     cJSON_ArrayForEach(fleet, cJSON_GetObjectItem(p->figures, "fleets")) {
         char id[160];
         snprintf(id, sizeof id, "count/%.100s", json_text(fleet, "id"));
@@ -227,18 +212,16 @@ static void put_procurement(struct page *p)
 static void put_years(struct page *p)
 {
     const cJSON *year;
-    char heads[5][120];
-    const char *const list[] = {page_say(p, "해", "year"),
-                                page_say(p, "연말 가속기", "devices at its end"),
-                                head(heads[0], sizeof heads[0], page_say(p, "투자", "investment"), F_HOUR),
-                                head(heads[1], sizeof heads[1], page_say(p, "연간 비용", "cost of the year"), F_HOUR),
-                                head(heads[2], sizeof heads[2], page_say(p, "토큰", "tokens"), F_VOLUME),
-                                head(heads[3], sizeof heads[3], "GWh", F_POWER),
-                                head(heads[4], sizeof heads[4], "tCO<sub>2</sub>e", F_POWER),
-                                NULL};
     text_format(&p->html, "<h3>%s</h3>\n", page_say(p, "해마다", "Year by year"));
     chart_years(p);
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("해", "year"),
+                                         HEAD("연말 가속기", "devices at its end"),
+                                         HEAD_BY("투자", "investment", F_HOUR),
+                                         HEAD_BY("연간 비용", "cost of the year", F_HOUR),
+                                         HEAD_BY("토큰", "tokens", F_VOLUME),
+                                         HEAD_BY("GWh", "GWh", F_POWER),
+                                         HEAD_BY("tCO<sub>2</sub>e", "tCO<sub>2</sub>e", F_POWER),
+                                         {0}});
     cJSON_ArrayForEach(year, cJSON_GetObjectItem(p->figures, "years")) {
         text_format(&p->html, "<tr><td>%.0f%s", json_real(year, "year"), page_say(p, "년", ""));
         put_cell(p, WORD_PLAIN, json_real(year, "devices_at_end"));
@@ -295,13 +278,12 @@ static void put_credits(struct page *p)
 static void put_tariffs(struct page *p)
 {
     const cJSON *row;
-    char one[120], two[120];
-    const char *const list[] = {page_say(p, "계약종별, 전압, 선택", "class, voltage, option"),
-                                head(one, sizeof one, page_say(p, "평균 단가, 원/kWh", "mean price, won/kWh"), F_ELECTRICITY),
-                                head(two, sizeof two, page_say(p, "100만 토큰, 원", "won per million tokens"), F_TOKENS_COST),
-                                page_say(p, "연간 비용", "cost of a year"), NULL};
     text_format(&p->html, "<h3>%s</h3>\n", page_say(p, "전기요금", "Electricity tariff"));
-    begin_table(p, list, list);
+    begin_table(p, (const struct head[]){HEAD("계약종별, 전압, 선택", "class, voltage, option"),
+                                         HEAD_BY("평균 단가, 원/kWh", "mean price, won/kWh", F_ELECTRICITY),
+                                         HEAD_BY("100만 토큰, 원", "won per million tokens", F_TOKENS_COST),
+                                         HEAD("연간 비용", "cost of a year"),
+                                         {0}});
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "tariffs")) {
         char id[100];
         snprintf(id, sizeof id, "tariff/%.80s", json_text(row, "label"));
@@ -334,7 +316,7 @@ void section_supply(struct page *p)
 {
     const cJSON *row;
     page_heading(p, "8. 공급 위험과 주권 지표", "8. Supply risk and sovereignty");
-    begin_table(p, (const char *[]){"지표", "값", NULL}, (const char *[]){"indicator", "value", NULL});
+    begin_table(p, (const struct head[]){HEAD("지표", "indicator"), HEAD("값", "value"), {0}});
     const struct {
         const char *name, *key, *unit;
         enum word word;
