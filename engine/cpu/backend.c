@@ -234,9 +234,11 @@ static void each_thread(struct backend *backend, void (*fn)(void *, int), void *
 
 static void free_room(struct activations_q *room)
 {
-    free(room->q);
-    free(room->scale);
-    free(room->sum);
+    free(room->rows.b);
+    free(room->rows.q);
+    free(room->rows.scale);
+    free(room->rows.sum);
+    free(room->rows.sum32);
     free(room->columns);
 }
 
@@ -248,8 +250,7 @@ static void cpu_close(struct backend *backend)
         free_room(&cpu->in[kind]);
         free_room(&cpu->mid[kind]);
     }
-    void *arrays[] = {cpu->mid_values,    cpu->down_values, cpu->pair_order, cpu->expert_begin,
-                      cpu->router_logits, cpu->scratch,     cpu->rope_table, cpu->load};
+    void *arrays[] = {cpu->mid_values, cpu->pair_order, cpu->expert_begin, cpu->router_logits, cpu->scratch, cpu->rope_table, cpu->load};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     if (cpu->k_cache)
@@ -301,10 +302,14 @@ static bool room_for(struct activations_q *room, enum activation kind, size_t ro
     if (kind == ACTIVATION_FLOAT)
         return true;
     size_t padded = (width + 255) / 256 * 256;
-    room->q = memory_array(rows, padded, "activations", err);
-    room->scale = memory_array(rows, padded / 32 * sizeof *room->scale, "activations", err);
-    room->sum = memory_array(rows, padded / 16 * sizeof *room->sum, "activations", err);
-    return room->q && room->scale && room->sum;
+    struct column_room *r = &room->rows;
+    if (kind == ACTIVATION_BF16)
+        return (r->b = memory_array(rows, padded * sizeof *r->b, "activations", err)) != NULL;
+    r->q = memory_array(rows, padded, "activations", err);
+    r->scale = memory_array(rows, padded / 32 * sizeof *r->scale, "activations", err);
+    r->sum = memory_array(rows, padded / 16 * sizeof *r->sum, "activations", err);
+    r->sum32 = memory_array(rows, padded / 32 * sizeof *r->sum32, "activations", err);
+    return r->q && r->scale && r->sum && r->sum32;
 }
 
 static bool make_room(struct cpu *cpu, struct error *err)
@@ -321,7 +326,6 @@ static bool make_room(struct cpu *cpu, struct error *err)
         void **array;
         size_t count, size;
     } arrays[] = {{(void **)&cpu->mid_values, pairs * (size_t)l->n_ff, 4},
-                  {(void **)&cpu->down_values, pairs * (size_t)l->n_embd, 4},
                   {(void **)&cpu->pair_order, pairs, 4},
                   {(void **)&cpu->expert_begin, 2 * experts + 2, 4}, // behind it the active experts
                   {(void **)&cpu->router_logits, (rows + 1) * experts, 4},

@@ -24,9 +24,7 @@ struct packed {
 
 /* Room for quantised activation rows of one kind. */
 struct activations_q {
-    int8_t *q;
-    float *scale;
-    int32_t *sum;
+    struct column_room rows; // each array for all rows
     struct column *columns;
     int64_t width;
 };
@@ -41,7 +39,6 @@ struct cpu {
     struct activations_q in[ACTIVATION_COUNT];  // [max_rows][max_width]: inputs of products
     struct activations_q mid[ACTIVATION_COUNT]; // [max_rows × top_k][n_ff]: between up and down
     float *mid_values;                          // [max_rows × top_k][n_ff]
-    float *down_values;                         // [max_rows × top_k][max_width]
     int32_t *pair_order;                        // [max_rows × top_k]: pairs sorted by expert
     int32_t *expert_begin;                      // [n_experts + 1]
     float *router_logits;                       // [max_rows + 1][n_experts]: the last row is what the choice is made by
@@ -88,9 +85,14 @@ void cpu_project_heads(struct backend *, struct buffer *y, int y_stride, const s
  * valid after a barrier. */
 void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t stride,
                         int64_t n, int thread, int threads);
-/* out[n][16] of one panel of one expert. scratch is this thread's. */
-void cpu_panel(const struct cpu *, const struct packed *, int64_t expert, int64_t panel, const struct column *columns, int n, float *out,
-               float *scratch);
+/* A panel of an expert's matrix, and where its products [n][16] go. */
+struct panel_work {
+    const struct packed *w;
+    int64_t expert, panel;
+    float *out;
+};
+/* One or two panels of equal width by the same columns: at once where their format is the same. scratch is this thread's. */
+void cpu_panels(const struct cpu *, const struct panel_work *, int count, const struct column *columns, int n, float *scratch);
 
 /* experts.c */
 void cpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,

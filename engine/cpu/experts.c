@@ -1,8 +1,9 @@
 /* The experts of a layer: tokens sorted by expert, each expert's weights read once for all its tokens.
  *
  * A pair is (row, choice): row × top_k + choice. Pairs are sorted by expert (counting sort). Then, with barriers between: inputs quantised
- * once a row · gate and up in one visit of each panel, SwiGLU on its output · the product quantised once a pair · down · the pairs of a row
- * summed in the order of choice, so that the result depends neither on threads nor on who else is in the batch. */
+ * once a row · gate and up in one visit of each panel, SwiGLU on its output · the product quantised once a pair · down, weighted and added
+ * to the stream, a row's experts in the order of their numbers, so that the result depends neither on threads nor on who else is in the
+ * batch. */
 #include "engine/cpu/cpu.h"
 
 #include <string.h>
@@ -54,21 +55,25 @@ static void add_bias(float *out, const float *bias, int64_t at, int64_t rows)
         out[i] += bias[at + i];
 }
 
+/* 16 values of gate and up for the tokens of an expert, and their product. */
 static void gate_up_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
     const int32_t *order = cpu->pair_order;
-    struct column gate_columns[COLUMNS_PER_CALL], up_columns[COLUMNS_PER_CALL];
+    bool alike = w->gate->activation == w->up->activation;
+    struct column columns[COLUMNS_PER_CALL];
     float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS], product[PANEL_ROWS];
+    struct panel_work both[2] = {{w->gate, expert, panel, gate}, {w->up, expert, panel, up}};
     int64_t first = panel * PANEL_ROWS, width = w->gate->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
     for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
         int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
-        for (int c = 0; c < n; c++) {
-            gate_columns[c] = cpu->in[w->gate->activation].columns[order[at + c] / w->top_k];
-            up_columns[c] = cpu->in[w->up->activation].columns[order[at + c] / w->top_k];
-        }
-        cpu_panel(cpu, w->gate, expert, panel, gate_columns, n, gate, scratch);
-        cpu_panel(cpu, w->up, expert, panel, up_columns, n, up, scratch);
+        for (int c = 0; c < n; c++)
+            columns[c] = cpu->in[w->gate->activation].columns[order[at + c] / w->top_k];
+        cpu_panels(cpu, both, alike ? 2 : 1, columns, n, scratch);
+        for (int c = 0; c < n && !alike; c++)
+            columns[c] = cpu->in[w->up->activation].columns[order[at + c] / w->top_k];
+        if (!alike)
+            cpu_panels(cpu, both + 1, 1, columns, n, scratch);
         for (int c = 0; c < n; c++) {
             add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
             add_bias(up + c * PANEL_ROWS, w->up_bias, expert * width + first, rows);
@@ -78,38 +83,57 @@ static void gate_up_item(const struct expert_work *w, int expert, int64_t panel,
     }
 }
 
-static void down_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
+/* Gives the (expert, panels) items of gate and up to whoever asks. Few tokens: few panels an item would only cost; so an item is `each`. */
+static void share_gate_up(const struct expert_work *w, float *scratch)
+{
+    const int64_t each = 4;
+    int64_t items_per_expert = (w->gate->panels + each - 1) / each;
+    for (int64_t next; (next = pool_next(w->cpu->pool, items_per_expert * w->n_active)) >= 0;) {
+        int expert = w->active[next / items_per_expert];
+        int64_t first = next % items_per_expert * each;
+        for (int64_t panel = first; panel < first + each && panel < w->gate->panels; panel++)
+            gate_up_item(w, expert, panel, scratch);
+    }
+}
+
+/* One or two panels of an expert's down for its tokens, weighted and added to x. */
+static void down_panels(const struct expert_work *w, int expert, int64_t panel, int count, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
     const int32_t *order = cpu->pair_order;
     struct column columns[COLUMNS_PER_CALL];
-    float out[COLUMNS_PER_CALL * PANEL_ROWS];
-    int64_t first = panel * PANEL_ROWS, width = w->down->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
+    float out[2][COLUMNS_PER_CALL * PANEL_ROWS];
+    struct panel_work work[2] = {{w->down, expert, panel, out[0]}, {w->down, expert, panel + 1, out[1]}};
+    int64_t width = w->down->rows;
     for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
         int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
         for (int c = 0; c < n; c++)
             columns[c] = cpu->mid[w->down->activation].columns[order[at + c]];
-        cpu_panel(cpu, w->down, expert, panel, columns, n, out, scratch);
-        for (int c = 0; c < n; c++) {
-            add_bias(out + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
-            memcpy(cpu->down_values + order[at + c] * width + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
+        cpu_panels(cpu, work, count, columns, n, scratch);
+        for (int i = 0; i < count; i++) {
+            int64_t first = (panel + i) * PANEL_ROWS, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
+            for (int c = 0; c < n; c++) {
+                int32_t pair = order[at + c];
+                add_bias(out[i] + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
+                cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, out[i] + c * PANEL_ROWS, w->weights[pair], rows);
+            }
         }
     }
 }
 
-/* Gives the (expert, panels) items of a phase to whoever asks. Few tokens: few panels an item would only cost; so an item is `each` panels.
- */
-static void share_panels(const struct expert_work *w, const struct packed *matrix, int thread,
-                         void (*item)(const struct expert_work *, int, int64_t, float *))
+/* An item is some panels of down, of all active experts one after the other: its columns of x belong to whoever has the item, and a row's
+ * sum has the order of its experts' numbers whatever the batch. Enough items for an even share, as few as that allows: each reads all of
+ * the products. */
+static void share_down(const struct expert_work *w, int threads, float *scratch)
 {
-    const int64_t each = 4;
-    int64_t items_per_expert = (matrix->panels + each - 1) / each;
-    float *scratch = w->cpu->scratch + (size_t)thread * w->cpu->scratch_width;
-    for (int64_t next; (next = pool_next(w->cpu->pool, items_per_expert * w->n_active)) >= 0;) {
-        int expert = w->active[next / items_per_expert];
-        int64_t first = next % items_per_expert * each;
-        for (int64_t panel = first; panel < first + each && panel < matrix->panels; panel++)
-            item(w, expert, panel, scratch);
+    const struct cpu *cpu = w->cpu;
+    int64_t panels = w->down->panels, each = panels / (8 * threads) / 2 * 2;
+    each = each < 2 ? 2 : each;
+    for (int64_t next; (next = pool_next(cpu->pool, (panels + each - 1) / each)) >= 0;) {
+        int64_t first = next * each, end = first + each < panels ? first + each : panels;
+        for (int expert = 0; expert < cpu->limits.n_experts; expert++)
+            for (int64_t panel = first; panel < end && cpu->expert_begin[expert] < cpu->expert_begin[expert + 1]; panel += 2)
+                down_panels(w, expert, panel, end - panel < 2 ? 1 : 2, scratch);
     }
 }
 
@@ -117,22 +141,18 @@ static void experts_thread(void *context, int thread, int threads)
 {
     struct expert_work *w = context;
     struct cpu *cpu = w->cpu;
-    int64_t d = w->gate->cols, out = w->down->rows;
+    float *scratch = cpu->scratch + (size_t)thread * cpu->scratch_width;
+    int64_t d = w->gate->cols;
     cpu_quantise_share(cpu, &cpu->in[w->gate->activation], w->gate->activation, w->h, d, d, w->n, thread, threads);
     if (w->up->activation != w->gate->activation)
         cpu_quantise_share(cpu, &cpu->in[w->up->activation], w->up->activation, w->h, d, d, w->n, thread, threads);
     pool_barrier(cpu->pool);
-    share_panels(w, w->gate, thread, gate_up_item);
+    share_gate_up(w, scratch);
     pool_barrier(cpu->pool);
     cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->down->cols, w->pairs,
                        thread, threads);
     pool_barrier(cpu->pool);
-    share_panels(w, w->down, thread, down_item);
-    pool_barrier(cpu->pool);
-    int64_t part = (out + threads - 1) / threads / 16 * 16 + 16, begin = part * thread, end = begin + part < out ? begin + part : out;
-    for (int row = 0; row < w->n && begin < end; row++) // every thread owns some columns of all rows
-        for (int64_t p = (int64_t)row * w->top_k; p < (int64_t)(row + 1) * w->top_k; p++)
-            cpu->kernels->add_scaled(w->x + row * out + begin, cpu->down_values + p * out + begin, w->weights[p], end - begin);
+    share_down(w, threads, scratch);
 }
 
 static const float *bias_of(const struct weight *weight)

@@ -4,10 +4,11 @@
  * bytes, so that one dot-product instruction multiplies a group by four broadcast activations, in all 16 rows at once. An output is the sum
  * over k in one lane, in the order of k: it doesn't depend on how many columns (activation rows) are computed together.
  *
- *     F32, F16, BF16   [k][16 values]
+ *     F32, F16         [k][16 values]
+ *     BF16             [k / 2][16 rows][2 values]; a last odd k stands beside zeros
  *     Q8_0    of 32 k:  [16 scales f16][8 groups][16 rows][4 × u8 = q + 128]
  *     Q4_0    of 32 k:  [16 scales f16][4][16 rows][4 × (group j low nibble, group j + 4 high nibble)]
- *     Q4_K    of 256 k: [16 d f16][16 dmin f16][8][16 scales u8][8][16 minimums u8][8 sub-blocks] as the nibbles of Q4_0
+ *     Q4_K    of 256 k: [16 d f16][16 dmin f16][8][16 scales u8][4][16][2 minimums u8][8 sub-blocks] as the nibbles of Q4_0
  *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 64 k: [8][16][4 × (group j, group j + 8: low 4 bits)]
  *                       [4][16][4 × (groups j, j + 4, j + 8, j + 12: high 2 bits)]; value = q − 32
  *
@@ -24,7 +25,7 @@
  *     IQ4_XS  of 256 k: [16 d f16][8][16 scales i8][8 sub-blocks: nibbles]; values as IQ4_NL
  *
  * No weight is rounded by packing. Activations for integer formats are int8 with a float scale for 32 values (blocks of 32) or 256 (blocks
- * of 256), and sums of the int8 values for the offsets: of 32 values, or of 16 (blocks of 256). */
+ * of 256), and sums of the int8 values for the offsets: of 32 values, or of 16 and of 32 (blocks of 256). For BF16 they are BF16. */
 #ifndef JEOUL_CPU_KERNELS_H
 #define JEOUL_CPU_KERNELS_H
 
@@ -55,17 +56,35 @@ enum pack_format {
     PACK_COUNT
 };
 
-enum activation { ACTIVATION_FLOAT, ACTIVATION_INT8_32, ACTIVATION_INT8_256, ACTIVATION_COUNT };
+enum activation { ACTIVATION_FLOAT, ACTIVATION_BF16, ACTIVATION_INT8_32, ACTIVATION_INT8_256, ACTIVATION_COUNT };
 
 /* A block whose values are all smaller counts as zeros: 127 divided by it could overflow. */
 #define LEAST_QUANTISED 1e-30f
 
-/* One activation row. */
+/* One activation row; what its kind doesn't have is NULL. */
 struct column {
-    const float *f;     // [k], ACTIVATION_FLOAT
-    const int8_t *q;    // [k]
-    const float *scale; // [k / 32] or [k / 256]
-    const int32_t *sum; // [k / 32] or [k / 16]
+    const float *f;       // [k], ACTIVATION_FLOAT
+    const uint16_t *b;    // [k], ACTIVATION_BF16; 0 behind an odd k
+    const int8_t *q;      // [k]
+    const float *scale;   // [k / 32] or [k / 256]
+    const int32_t *sum;   // [k / 32] or [k / 16]
+    const int16_t *sum32; // [k / 32], ACTIVATION_INT8_256
+};
+
+/* Where a row of float activations goes when it is made a column of another kind. */
+struct column_room {
+    uint16_t *b;
+    int8_t *q;
+    float *scale;
+    int32_t *sum;
+    int16_t *sum32;
+};
+
+/* Panels of one format and width that are multiplied with the same columns: out[i][n][16] = at[i] · columns. */
+struct panels {
+    int count; // 1 or 2
+    const uint8_t *at[2];
+    float *out[2];
 };
 
 enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };
@@ -78,10 +97,9 @@ struct attention_state {
 
 struct cpu_kernels {
     const char *name;
-    /* out[n][16] = panel · columns */
-    void (*panel[PACK_COUNT])(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out);
-    /* int8 = round to nearest even of x · (127 / greatest magnitude of the block); scale = greatest / 127 */
-    void (*quantise[ACTIVATION_COUNT])(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum);
+    void (*panels[PACK_COUNT])(const struct panels *panels, int64_t k, const struct column *columns, int n);
+    /* int8 = round to nearest even of x · (127 / greatest magnitude of the block); scale = greatest / 127. BF16: nearest even. */
+    void (*quantise[ACTIVATION_COUNT])(const float *x, int64_t k, const struct column_room *out);
     void (*norm)(float *y, const float *x, const float *w, int64_t n, float epsilon);
     void (*swiglu)(float *out, const float *gate, const float *up, int64_t n); // silu(gate) · up
     void (*add_scaled)(float *y, const float *x, float factor, int64_t n);     // y += factor · x

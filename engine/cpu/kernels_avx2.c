@@ -8,7 +8,8 @@
 #define LANES           8
 #define VECTOR_REGISTER "+v"
 #define STREAM_AHEAD    0
-#define TILES(NAME)     ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#define TILE_PANELS     1
+#define TILE_COLUMNS    4
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -95,13 +96,42 @@ static inline vi vi_q8_dot(vi sum, vi u, vi s)
     return vi_dot(sum, _mm256_abs_epi8(w), _mm256_sign_epi8(s, w));
 }
 
+/* Sum of s16 × s16 over the two halves of each lane. */
+#define vi_dot_16(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define vi_load_u8_pairs(p)  _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vf_even_bf16(a)      _mm256_castsi256_ps(_mm256_slli_epi32(a, 16))
+#define vf_odd_bf16(a)       _mm256_castsi256_ps(_mm256_and_si256(a, _mm256_set1_epi32((int)0xFFFF0000)))
+/* To nearest even; a NaN stays one. */
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+    vi bits = _mm256_castps_si256(x), last = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    vi rounded = _mm256_add_epi32(bits, _mm256_add_epi32(last, _mm256_set1_epi32(0x7FFF)));
+    vi broken = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    rounded = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, _mm256_or_si256(bits, _mm256_set1_epi32(0x400000)), broken), 16);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1)));
+}
+/* Sums of BF16 pairs, the even values' and the odd ones'. */
+typedef struct {
+    vf even, odd;
+} vf_pair_sum;
+static inline vf_pair_sum vf_pair_zero(void)
+{
+    return (vf_pair_sum){vf_zero(), vf_zero()};
+}
+static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
+{
+    sum.even = vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum.even);
+    sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
+    return sum;
+}
+#define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
+
 #include "engine/cpu/kernels_wide.h"
 
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
-              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
-    .quantise = {NULL, quantise_32, quantise_256},
+    .panels = PANEL_FUNCTIONS,
+    .quantise = {NULL, quantise_bf16, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,
     .add_scaled = add_scaled,

@@ -10,7 +10,8 @@
 #ifndef STREAM_AHEAD
 #define STREAM_AHEAD 0
 #endif
-#define TILES(NAME) ONE_TILE(NAME, 8) ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#define TILE_PANELS  2
+#define TILE_COLUMNS 6
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -59,16 +60,33 @@ typedef __m512i vi;
 #define vi_q8_begin(x)       vi_set(-128 * (x))
 #define vi_q8_dot(sum, u, s) _mm512_dpbusd_epi32(sum, u, s)
 
+/* sum of u16 × s16 (both below 2^15) over the two halves of each lane */
+#define vi_dot_16(sum, a, b) _mm512_dpwssd_epi32(sum, a, b)
+#define vi_load_u8_pairs(p)  _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+/* to nearest even; a NaN stays one */
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+    vi bits = _mm512_castps_si512(x), last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    vi rounded = _mm512_add_epi32(bits, _mm512_add_epi32(last, _mm512_set1_epi32(0x7FFF)));
+    rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, _mm512_set1_epi32(0x400000));
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+}
+/* sums of BF16 pairs: one instruction adds both products */
+typedef vf vf_pair_sum;
+#define vf_pair_zero()       vf_zero()
+#define vf_pair_fma(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define vf_pair_total(sum)   (sum)
+
 #include "engine/cpu/kernels_wide.h"
 
 static double probe_bf16(int64_t iterations)
 {
     vf sums[10];
     __m512bh a = (__m512bh)vi_set(0x3F003F00), b = (__m512bh)vi_set(0x3E803E80);
-    UNROLL for (int j = 0; j < 10; j++) sums[j] = vf_set((float)j);
+    EACH(j, 10)
+        sums[j] = vf_set((float)j);
     for (int64_t i = 0; i < iterations; i++)
-        UNROLL for (int j = 0; j < 10; j++)
-        {
+        EACH(j, 10) {
             sums[j] = _mm512_dpbf16_ps(sums[j], a, b);
             __asm__ volatile("" : "+v"(sums[j]));
         }
@@ -77,9 +95,8 @@ static double probe_bf16(int64_t iterations)
 
 const struct cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
-              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
-    .quantise = {NULL, quantise_32, quantise_256},
+    .panels = PANEL_FUNCTIONS,
+    .quantise = {NULL, quantise_bf16, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,
     .add_scaled = add_scaled,

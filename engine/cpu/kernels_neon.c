@@ -7,7 +7,8 @@
 #include <arm_neon.h>
 
 #define LANES           4
-#define TILES(NAME)     ONE_TILE(NAME, 4) ONE_TILE(NAME, 2) ONE_TILE(NAME, 1)
+#define TILE_PANELS     1
+#define TILE_COLUMNS    4
 #define VECTOR_REGISTER "+w"
 #define STREAM_AHEAD    0
 
@@ -113,13 +114,45 @@ static inline vi vi_q8_dot(vi sum, vi u, vi s)
     return vi_dot(sum, vreinterpretq_s32_u8(veorq_u8(vreinterpretq_u8_s32(u), vdupq_n_u8(0x80))), s);
 }
 
+/* Sum of s16 × s16 over the two halves of each lane. */
+static inline vi vi_dot_16(vi sum, vi a, vi b)
+{
+    int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+    return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
+}
+#define vi_load_u8_pairs(p) vreinterpretq_s32_u16(vmovl_u8(vld1_u8(p)))
+#define vf_even_bf16(a)     vreinterpretq_f32_s32(vshlq_n_s32(a, 16))
+#define vf_odd_bf16(a)      vreinterpretq_f32_s32(vandq_s32(a, vdupq_n_s32((int32_t)0xFFFF0000)))
+/* To nearest even; a NaN stays one. */
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(x), last = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(last, vdupq_n_u32(0x7FFF)));
+    rounded = vbslq_u32(vceqq_f32(x, x), rounded, vorrq_u32(bits, vdupq_n_u32(0x400000)));
+    vst1_u16(p, vshrn_n_u32(rounded, 16));
+}
+/* Sums of BF16 pairs, the even values' and the odd ones'. */
+typedef struct {
+    vf even, odd;
+} vf_pair_sum;
+static inline vf_pair_sum vf_pair_zero(void)
+{
+    return (vf_pair_sum){vf_zero(), vf_zero()};
+}
+static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
+{
+    sum.even = vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum.even);
+    sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
+    return sum;
+}
+#define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
+
 #include "engine/cpu/kernels_wide.h"
 
 const struct cpu_kernels cpu_kernels_neon = {
     .name = "neon",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
-              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
-    .quantise = {NULL, quantise_32, quantise_256},
+    .panels = PANEL_FUNCTIONS,
+    .quantise = {NULL, quantise_bf16, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,
     .add_scaled = add_scaled,

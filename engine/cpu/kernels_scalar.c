@@ -37,13 +37,6 @@ static float value_f16(const uint8_t *panel, int64_t index)
     return f16_to_f32(half);
 }
 
-static float value_bf16(const uint8_t *panel, int64_t index)
-{
-    uint16_t brain;
-    memcpy(&brain, panel + 2 * index, 2);
-    return bf16_to_f32(brain);
-}
-
 static void panel_float(float (*value)(const uint8_t *, int64_t), const uint8_t *panel, int64_t k, const struct column *columns, int n,
                         float *out)
 {
@@ -66,9 +59,22 @@ static void panel_f16(const uint8_t *panel, int64_t k, const struct column *colu
     panel_float(value_f16, panel, k, columns, n, out);
 }
 
+static float value_bf16(const uint8_t *panel, int64_t index)
+{
+    uint16_t brain;
+    memcpy(&brain, panel + 2 * index, 2);
+    return bf16_to_f32(brain);
+}
+
 static void panel_bf16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
 {
-    panel_float(value_bf16, panel, k, columns, n, out);
+    for (int c = 0; c < n; c++)
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            float sums[2] = {0, 0};
+            for (int64_t i = 0; i < k; i++)
+                sums[i & 1] = fmaf(value_bf16(panel, (i / 2 * PANEL_ROWS + r) * 2 + (i & 1)), bf16_to_f32(columns[c].b[i]), sums[i & 1]);
+            out[c * PANEL_ROWS + r] = sums[0] + sums[1];
+        }
 }
 
 /* --- integer formats
@@ -113,22 +119,29 @@ static void panel_q4_0(const uint8_t *panel, int64_t k, const struct column *col
         }
 }
 
+/* Q4_K, Q5_K: −dmin · Σ minimum · (sum of 32 activations). */
+static float minimums_part(const uint8_t *b, int r, const int16_t *sums)
+{
+    int32_t total = 0;
+    for (int j = 0; j < 8; j++)
+        total += b[192 + (j / 2 * PANEL_ROWS + r) * 2 + j % 2] * sums[j];
+    return (float)total * -load_f16(b + 32, r);
+}
+
 static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
             float total = 0;
             for (int64_t block = 0; block < k / 256; block++) {
-                const uint8_t *b = panel + block * 2368, *scales = b + 64, *minimums = b + 192, *nibbles = b + 320;
-                float d = load_f16(b, r), dmin = load_f16(b + 32, r), part = 0;
+                const uint8_t *b = panel + block * 2368, *scales = b + 64, *nibbles = b + 320;
+                float d = load_f16(b, r), part = minimums_part(b, r, columns[c].sum32 + block * 8);
                 for (int j = 0; j < 8; j++) {
                     const int8_t *q = columns[c].q + block * 256 + j * 32;
-                    const int32_t *sums = columns[c].sum + block * 16 + j * 2;
                     int32_t sum = 0;
                     for (int i = 0; i < 32; i++)
                         sum += nibble(nibbles + j * 256, r, i) * q[i];
                     part = fmaf((float)sum, d * (float)scales[j * 16 + r], part);
-                    part = fmaf(-(float)(sums[0] + sums[1]), dmin * (float)minimums[j * 16 + r], part);
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
@@ -286,15 +299,13 @@ static void panel_q5_k(const uint8_t *panel, int64_t k, const struct column *col
         for (int r = 0; r < PANEL_ROWS; r++) {
             float total = 0;
             for (int64_t block = 0; block < k / 256; block++) {
-                const uint8_t *b = panel + block * 2880, *scales = b + 64, *minimums = b + 192, *codes = b + 320;
-                float d = load_f16(b, r), dmin = load_f16(b + 32, r), part = 0;
+                const uint8_t *b = panel + block * 2880, *scales = b + 64, *codes = b + 320;
+                float d = load_f16(b, r), part = minimums_part(b, r, columns[c].sum32 + block * 8);
                 for (int j = 0; j < 8; j++) {
-                    const int32_t *sums = columns[c].sum + block * 16 + j * 2;
                     int32_t sum = 0;
                     for (int i = 0; i < 32; i++)
                         sum += value_of_32(PACK_Q5_K, codes + j * 320, r, i) * columns[c].q[block * 256 + j * 32 + i];
                     part = fmaf((float)sum, d * (float)scales[j * 16 + r], part);
-                    part = fmaf(-(float)(sums[0] + sums[1]), dmin * (float)minimums[j * 16 + r], part);
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
@@ -322,10 +333,34 @@ static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *c
         }
 }
 
+#define PANELS(NAME)                                                                                                                       \
+    static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
+    {                                                                                                                                      \
+        for (int i = 0; i < p->count; i++)                                                                                                 \
+            panel_##NAME(p->at[i], k, columns, n, p->out[i]);                                                                              \
+    }
+
+PANELS(f32)
+PANELS(f16)
+PANELS(bf16)
+PANELS(q8_0)
+PANELS(q4_0)
+PANELS(q4_k)
+PANELS(q6_k)
+PANELS(q4_1)
+PANELS(q5_0)
+PANELS(q5_1)
+PANELS(iq4_nl)
+PANELS(mxfp4)
+PANELS(q2_k)
+PANELS(q3_k)
+PANELS(q5_k)
+PANELS(iq4_xs)
+
 /* --- activations
  * --------------------------------------------------------------------------------------------------------------------------- */
 
-static void quantise(const float *x, int64_t k, int block, int sum_block, int8_t *q, float *scale, int32_t *sum)
+static void quantise(const float *x, int64_t k, int block, const struct column_room *out)
 {
     for (int64_t first = 0; first < k; first += block) {
         float greatest = 0;
@@ -335,26 +370,42 @@ static void quantise(const float *x, int64_t k, int block, int sum_block, int8_t
             broken = broken || !isfinite(x[first + i]);
         }
         float inverse = greatest > LEAST_QUANTISED ? 127.0f / greatest : 0;
-        scale[first / block] = broken ? NAN : greatest / 127.0f;
+        out->scale[first / block] = broken ? NAN : greatest / 127.0f;
         for (int i = 0; i < block; i++)
-            q[first + i] = broken ? 0 : (int8_t)rintf(x[first + i] * inverse);
-    }
-    for (int64_t first = 0; first < k; first += sum_block) {
-        int32_t total = 0;
-        for (int i = 0; i < sum_block; i++)
-            total += q[first + i];
-        sum[first / sum_block] = total;
+            out->q[first + i] = broken ? 0 : (int8_t)rintf(x[first + i] * inverse);
     }
 }
 
-static void quantise_32(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
+static int32_t sum_of(const int8_t *q, int n)
 {
-    quantise(x, k, 32, 32, q, scale, sum);
+    int32_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += q[i];
+    return total;
 }
 
-static void quantise_256(const float *x, int64_t k, int8_t *q, float *scale, int32_t *sum)
+static void quantise_32(const float *x, int64_t k, const struct column_room *out)
 {
-    quantise(x, k, 256, 16, q, scale, sum);
+    quantise(x, k, 32, out);
+    for (int64_t i = 0; i < k / 32; i++)
+        out->sum[i] = sum_of(out->q + i * 32, 32);
+}
+
+static void quantise_256(const float *x, int64_t k, const struct column_room *out)
+{
+    quantise(x, k, 256, out);
+    for (int64_t i = 0; i < k / 16; i++)
+        out->sum[i] = sum_of(out->q + i * 16, 16);
+    for (int64_t i = 0; i < k / 32; i++)
+        out->sum32[i] = (int16_t)sum_of(out->q + i * 32, 32);
+}
+
+static void quantise_bf16(const float *x, int64_t k, const struct column_room *out)
+{
+    for (int64_t i = 0; i < k; i++)
+        out->b[i] = f32_to_bf16(x[i]);
+    if (k % 2)
+        out->b[k] = 0;
 }
 
 static void norm(float *y, const float *x, const float *w, int64_t n, float epsilon)
@@ -475,9 +526,9 @@ static uint64_t probe_read(const uint8_t *bytes, size_t n)
 
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
-    .panel = {panel_f32, panel_f16, panel_bf16, panel_q8_0, panel_q4_0, panel_q4_k, panel_q6_k, panel_q4_1, panel_q5_0, panel_q5_1,
-              panel_iq4_nl, panel_mxfp4, panel_q2_k, panel_q3_k, panel_q5_k, panel_iq4_xs},
-    .quantise = {NULL, quantise_32, quantise_256},
+    .panels = {panels_f32, panels_f16, panels_bf16, panels_q8_0, panels_q4_0, panels_q4_k, panels_q6_k, panels_q4_1, panels_q5_0,
+               panels_q5_1, panels_iq4_nl, panels_mxfp4, panels_q2_k, panels_q3_k, panels_q5_k, panels_iq4_xs},
+    .quantise = {NULL, quantise_bf16, quantise_32, quantise_256},
     .norm = norm,
     .swiglu = swiglu,
     .add_scaled = add_scaled,

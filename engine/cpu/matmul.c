@@ -8,6 +8,7 @@ enum { MAX_MATRICES = 4, PANELS_PER_ITEM = 4, COLUMNS_PER_CALL = 64 };
 void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width,
                         int64_t stride, int64_t n, int thread, int threads)
 {
+    const struct column_room *r = &room->rows;
     int64_t scales = kind == ACTIVATION_INT8_256 ? width / 256 : width / 32, sums = kind == ACTIVATION_INT8_256 ? width / 16 : width / 32;
     for (int64_t i = thread; i < n; i += threads) {
         struct column *column = &room->columns[i];
@@ -15,11 +16,14 @@ void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum 
             *column = (struct column){.f = x + i * stride};
             continue;
         }
-        int8_t *q = room->q + i * width;
-        float *scale = room->scale + i * scales;
-        int32_t *sum = room->sum + i * sums;
-        cpu->kernels->quantise[kind](x + i * stride, width, q, scale, sum);
-        *column = (struct column){.q = q, .scale = scale, .sum = sum};
+        struct column_room row = {0};
+        if (kind == ACTIVATION_BF16)
+            row.b = r->b + i * (width + width % 2);
+        else
+            row = (struct column_room){
+                .q = r->q + i * width, .scale = r->scale + i * scales, .sum = r->sum + i * sums, .sum32 = r->sum32 + i * (width / 32)};
+        cpu->kernels->quantise[kind](x + i * stride, width, &row);
+        *column = (struct column){.b = row.b, .q = row.q, .scale = row.scale, .sum = row.sum, .sum32 = row.sum32};
     }
 }
 
@@ -43,14 +47,24 @@ static void exact_panel(const struct packed *w, int64_t expert, int64_t panel, c
     }
 }
 
-void cpu_panel(const struct cpu *cpu, const struct packed *w, int64_t expert, int64_t panel, const struct column *columns, int n,
-               float *out, float *scratch)
+void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count, const struct column *columns, int n, float *scratch)
 {
-    if (w->in_file)
-        exact_panel(w, expert, panel, columns, n, out, scratch);
-    else
-        cpu->kernels->panel[w->format](w->bytes + (size_t)expert * w->expert_bytes + (size_t)panel * w->panel_bytes, w->cols, columns, n,
-                                       out);
+    struct panels panels = {.count = count};
+    if (count == 2 && (work[0].w->format != work[1].w->format || work[0].w->in_file)) {
+        cpu_panels(cpu, work, 1, columns, n, scratch);
+        cpu_panels(cpu, work + 1, 1, columns, n, scratch);
+        return;
+    }
+    if (work->w->in_file) {
+        exact_panel(work->w, work->expert, work->panel, columns, n, work->out, scratch);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        const struct packed *w = work[i].w;
+        panels.at[i] = w->bytes + (size_t)work[i].expert * w->expert_bytes + (size_t)work[i].panel * w->panel_bytes;
+        panels.out[i] = work[i].out;
+    }
+    cpu->kernels->panels[work->w->format](&panels, work->w->cols, columns, n);
 }
 
 struct projection {
@@ -64,20 +78,23 @@ struct projection {
     bool needs[ACTIVATION_COUNT];
 };
 
-/* One panel for all rows: kernels' output [n][16] goes to y[n][rows]. */
-static void project_panel(const struct projection *p, int matrix, int64_t panel, int thread)
+/* Up to two panels for all rows: kernels' output [n][16] goes to y[n][rows]. */
+static void project_panels(const struct projection *p, int matrix, int64_t panel, int count, int thread)
 {
     const struct packed *w = p->ws[matrix];
     const struct column *columns = p->cpu->in[w->activation].columns;
-    float out[COLUMNS_PER_CALL * PANEL_ROWS], *y = p->ys[matrix]->data;
-    int64_t first = panel * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
+    float out[2][COLUMNS_PER_CALL * PANEL_ROWS], *y = p->ys[matrix]->data;
+    struct panel_work work[2] = {{w, 0, panel, out[0]}, {w, 0, panel + 1, out[1]}};
     for (int at = 0; at < p->n; at += COLUMNS_PER_CALL) {
         int n = p->n - at < COLUMNS_PER_CALL ? p->n - at : COLUMNS_PER_CALL;
-        cpu_panel(p->cpu, w, 0, panel, columns + at, n, out, p->cpu->scratch + (size_t)thread * p->cpu->scratch_width);
-        for (int c = 0; c < n; c++) {
-            float *to = y + (int64_t)(at + c) * w->rows + first;
-            for (int64_t r = 0; r < rows; r++)
-                to[r] = (p->accumulate ? to[r] : 0.0f) + out[c * PANEL_ROWS + r];
+        cpu_panels(p->cpu, work, count, columns + at, n, p->cpu->scratch + (size_t)thread * p->cpu->scratch_width);
+        for (int i = 0; i < count; i++) {
+            int64_t first = (panel + i) * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
+            for (int c = 0; c < n; c++) {
+                float *to = y + (int64_t)(at + c) * w->rows + first;
+                for (int64_t r = 0; r < rows; r++)
+                    to[r] = (p->accumulate ? to[r] : 0.0f) + out[i][c * PANEL_ROWS + r];
+            }
         }
     }
 }
@@ -95,8 +112,9 @@ static void project_thread(void *context, int thread, int threads)
         while (item >= p->items[matrix + 1])
             matrix++;
         int64_t first = (item - p->items[matrix]) * PANELS_PER_ITEM;
-        for (int64_t panel = first; panel < first + PANELS_PER_ITEM && panel < p->ws[matrix]->panels; panel++)
-            project_panel(p, matrix, panel, thread);
+        int64_t end = first + PANELS_PER_ITEM < p->ws[matrix]->panels ? first + PANELS_PER_ITEM : p->ws[matrix]->panels;
+        for (int64_t panel = first; panel < end; panel += 2)
+            project_panels(p, matrix, panel, end - panel < 2 ? 1 : 2, thread);
     }
 }
 
@@ -136,7 +154,7 @@ static void heads_item(const struct heads *h, int64_t head, int64_t panel, float
         int n = h->n - at < COLUMNS_PER_CALL ? h->n - at : COLUMNS_PER_CALL;
         for (int c = 0; c < n; c++)
             columns[c] = all[(at + c) * h->heads + head];
-        cpu_panel(h->cpu, w, head, panel, columns, n, out, scratch);
+        cpu_panels(h->cpu, &(struct panel_work){w, head, panel, out}, 1, columns, n, scratch);
         for (int c = 0; c < n; c++)
             memcpy(h->y + ((int64_t)(at + c) * h->heads + head) * h->y_stride + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
     }

@@ -10,7 +10,7 @@ static const struct {
     enum activation activation;
 } layouts[PACK_COUNT] = {
     [PACK_F32] = {TENSOR_F32, 1, 64, ACTIVATION_FLOAT},           [PACK_F16] = {TENSOR_F16, 1, 32, ACTIVATION_FLOAT},
-    [PACK_BF16] = {TENSOR_BF16, 1, 32, ACTIVATION_FLOAT},         [PACK_Q8_0] = {TENSOR_Q8_0, 32, 544, ACTIVATION_INT8_32},
+    [PACK_BF16] = {TENSOR_BF16, 2, 64, ACTIVATION_BF16},          [PACK_Q8_0] = {TENSOR_Q8_0, 32, 544, ACTIVATION_INT8_32},
     [PACK_Q4_0] = {TENSOR_Q4_0, 32, 288, ACTIVATION_INT8_32},     [PACK_Q4_K] = {TENSOR_Q4_K, 256, 2368, ACTIVATION_INT8_256},
     [PACK_Q6_K] = {TENSOR_Q6_K, 256, 3360, ACTIVATION_INT8_256},  [PACK_Q4_1] = {TENSOR_Q4_1, 32, 320, ACTIVATION_INT8_32},
     [PACK_Q5_0] = {TENSOR_Q5_0, 32, 352, ACTIVATION_INT8_32},     [PACK_Q5_1] = {TENSOR_Q5_1, 32, 384, ACTIVATION_INT8_32},
@@ -29,7 +29,7 @@ enum pack_format pack_format_of(enum tensor_type type)
 
 size_t pack_panel_bytes(enum pack_format format, int64_t k)
 {
-    return (size_t)(k / layouts[format].values) * (size_t)layouts[format].bytes;
+    return (size_t)((k + layouts[format].values - 1) / layouts[format].values) * (size_t)layouts[format].bytes;
 }
 
 enum activation pack_activation(enum pack_format format)
@@ -122,6 +122,13 @@ static void pack_q3_k(const uint8_t *block, int r, uint8_t *out)
     }
 }
 
+/* Scale and minimum of sub-block j of Q4_K and Q5_K; minimums lie in pairs. */
+static void put_scale(uint8_t *out, int j, int r, int scale, int minimum)
+{
+    out[64 + j * 16 + r] = (uint8_t)scale;
+    out[192 + (j / 2 * 16 + r) * 2 + j % 2] = (uint8_t)minimum;
+}
+
 static void pack_q5_k(const uint8_t *block, int r, uint8_t *out)
 {
     uint8_t codes[256], low[32];
@@ -131,8 +138,7 @@ static void pack_q5_k(const uint8_t *block, int r, uint8_t *out)
     for (int j = 0; j < 8; j++) {
         int scale, minimum;
         q4_k_scale(block + 4, j, &scale, &minimum);
-        out[64 + j * 16 + r] = (uint8_t)scale;
-        out[192 + j * 16 + r] = (uint8_t)minimum;
+        put_scale(out, j, r, scale, minimum);
         for (int i = 0; i < 32; i++)
             low[i] = codes[j * 32 + i] & 15;
         pack_nibbles(low, r, out + 320 + j * 320);
@@ -159,8 +165,7 @@ static void pack_q4_k(const uint8_t *block, int r, uint8_t *out)
         int scale, minimum;
         uint8_t values[32];
         q4_k_scale(block + 4, j, &scale, &minimum);
-        out[64 + j * 16 + r] = (uint8_t)scale;
-        out[192 + j * 16 + r] = (uint8_t)minimum;
+        put_scale(out, j, r, scale, minimum);
         for (int i = 0; i < 32; i++) {
             uint8_t pair = block[16 + j / 2 * 32 + i];
             values[i] = j & 1 ? pair >> 4 : pair & 15;
@@ -225,7 +230,10 @@ void pack_panel(enum tensor_type type, const uint8_t *matrix, int64_t rows, int6
             case PACK_IQ4_XS:
                 pack_iq4_xs(block, r, out);
                 break;
-            default: // one value: F32, F16, BF16
+            case PACK_BF16: // blocks of one value, panels of two
+                memcpy(panel + ((size_t)(i / 2) * PANEL_ROWS + (size_t)r) * 4 + (size_t)(i % 2) * 2, block, 2);
+                break;
+            default: // one value: F32, F16
                 memcpy(out + (size_t)r * (size_t)format->block_bytes, block, (size_t)format->block_bytes);
             }
     }
