@@ -12,7 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BLOCK_ROWS = 16, HEADS_PER_ITEM = 16, CONVERT_ABOVE = 2, ROWS_ALONE = 2 }; // so few rows one thread turns sooner than others wake
+enum {
+    HEADS_PER_ITEM = 16,
+    QUERIES_PER_ITEM = 128,
+    MOST_ROWS = 64,
+    CONVERT_ABOVE = 12,
+    ROWS_ALONE = 2
+}; // so few rows one thread turns sooner than others wake
 
 bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -140,18 +146,42 @@ static float *out_of(const struct attend_work *w, int row, int head)
 }
 
 /* The weights' sum with the head's sink in it, and the values divided by it. */
-static void finish(const struct attend_work *w, struct attention_state *state, int head)
+static void finish(const struct attention *a, struct query *q, int head)
 {
-    const struct attention *a = w->attention;
-    float rescale = 1.0f, sum = state->sum;
+    float rescale = 1.0f, sum = q->sum;
     if (a->sinks) {
-        float sink = ((const float *)a->sinks->tensor->data)[head], greatest = fmaxf(state->maximum, sink);
-        rescale = expf(state->maximum - greatest);
+        float sink = ((const float *)a->sinks->tensor->data)[head], greatest = fmaxf(q->maximum, sink);
+        rescale = expf(q->maximum - greatest);
         sum = sum * rescale + expf(sink - greatest);
     }
     float inverse = rescale / sum;
     for (int i = 0; i < a->v_dim; i++)
-        state->out[i] *= inverse;
+        q->out[i] *= inverse;
+}
+
+/* What the block's rows see of a page. Their queries stand in the order of positions: those that see any of it are neighbours. Returns how
+ * many there are, *begin is the first one. */
+static int look_at_page(const struct attend_work *w, const struct block *b, int page, struct query *queries, int *begin)
+{
+    int n = 0;
+    *begin = 0;
+    for (int row = b->first; row < b->last; row++) {
+        int position = w->batch->positions[row];
+        int from = first_position(w->attention, position) - page * PAGE_TOKENS, count = position - page * PAGE_TOKENS + 1;
+        from = from < 0 ? 0 : from;
+        count = count > PAGE_TOKENS ? PAGE_TOKENS : count;
+        if (from >= count)
+            continue;
+        if (n == 0)
+            *begin = (row - b->first) * b->heads;
+        for (int g = 0; g < b->heads; g++) {
+            struct query *q = &queries[(row - b->first) * b->heads + g];
+            q->first = from;
+            q->count = count;
+        }
+        n += b->heads;
+    }
+    return n;
 }
 
 static void attend_block(const struct attend_work *w, const struct block *b, float *scratch)
@@ -159,18 +189,21 @@ static void attend_block(const struct attend_work *w, const struct block *b, flo
     const struct cpu *cpu = w->cpu;
     const struct attention *a = w->attention;
     const struct batch *batch = w->batch;
-    struct attention_state states[BLOCK_ROWS][HEADS_PER_ITEM];
-    for (int row = b->first; row < b->last; row++)
-        for (int g = 0; g < b->heads; g++) {
-            float *out = out_of(w, row, b->head + g);
-            memset(out, 0, (size_t)a->v_dim * sizeof *out);
-            states[row - b->first][g] = (struct attention_state){.maximum = -INFINITY, .out = out};
-        }
+    const struct attention_shape shape = {a->k_dim, a->v_dim, a->scale};
+    struct query queries[QUERIES_PER_ITEM];
+    int n = (b->last - b->first) * b->heads, begin;
+    for (int i = 0; i < n; i++) {
+        int row = b->first + i / b->heads, head = b->head + i % b->heads;
+        float *out = out_of(w, row, head);
+        memset(out, 0, (size_t)a->v_dim * sizeof *out);
+        queries[i] = (struct query){
+            .q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)head) * (size_t)a->k_dim, .maximum = -INFINITY, .out = out};
+    }
     /* a page that is read more than a few times is sooner converted once */
-    bool convert = (b->last - b->first) * b->heads > CONVERT_ABOVE || cpu->kv.v_in_k;
+    bool convert = n > CONVERT_ABOVE || cpu->kv.v_in_k;
     enum page_format kept = page_format(cpu), format = convert ? PAGE_F32 : kept;
-    int begin = first_position(a, batch->positions[b->first]) / PAGE_TOKENS, end = batch->positions[b->last - 1] / PAGE_TOKENS;
-    for (int page = begin; page <= end; page++) {
+    int page = first_position(a, batch->positions[b->first]) / PAGE_TOKENS, last = batch->positions[b->last - 1] / PAGE_TOKENS;
+    for (; page <= last; page++) {
         size_t at = head_page(cpu, w->layer, batch->pages[b->first][page], b->kv_head);
         const void *k = cpu->k_cache + at * cpu->k_page * cpu->kv_element, *v = cpu->v_cache + at * cpu->v_page * cpu->kv_element;
         if (format != kept) {
@@ -179,27 +212,18 @@ static void attend_block(const struct attend_work *w, const struct block *b, flo
         }
         if (cpu->kv.v_in_k)
             v = value_of_key(k, a->v_dim, scratch + cpu->k_page);
-        for (int row = b->first; row < b->last; row++) {
-            int position = batch->positions[row];
-            int from = first_position(a, position) - page * PAGE_TOKENS, count = position - page * PAGE_TOKENS + 1;
-            from = from < 0 ? 0 : from;
-            count = count > PAGE_TOKENS ? PAGE_TOKENS : count;
-            for (int g = 0; g < b->heads && from < count; g++) {
-                const float *q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)(b->head + g)) * (size_t)a->k_dim;
-                cpu->kernels->attend_page[format](q, k, v, from, count, a->k_dim, a->v_dim, a->scale, &states[row - b->first][g]);
-            }
-        }
+        int seeing = look_at_page(w, b, page, queries, &begin);
+        cpu->kernels->attend_page[format](queries + begin, seeing, k, v, &shape);
     }
-    for (int row = b->first; row < b->last; row++)
-        for (int g = 0; g < b->heads; g++)
-            finish(w, &states[row - b->first][g], b->head + g);
+    for (int i = 0; i < n; i++)
+        finish(a, &queries[i], b->head + i % b->heads);
 }
 
 /* The end of the block of rows that begins at `first`: one sequence, consecutive positions. */
-static int block_end(const struct batch *batch, int first)
+static int block_end(const struct batch *batch, int first, int most)
 {
     int end = first + 1;
-    while (end < batch->n && end - first < BLOCK_ROWS && batch->pages[end] == batch->pages[first] &&
+    while (end < batch->n && end - first < most && batch->pages[end] == batch->pages[first] &&
            batch->positions[end] == batch->positions[end - 1] + 1)
         end++;
     return end;
@@ -211,12 +235,14 @@ static void attend_thread(void *context, int thread, int threads)
     const struct attend_work *w = context;
     float *scratch = w->cpu->scratch + (size_t)thread * w->cpu->scratch_width;
     int group = w->attention->n_heads / w->attention->n_kv_heads, parts = (group + HEADS_PER_ITEM - 1) / HEADS_PER_ITEM;
-    int items = w->attention->n_kv_heads * parts, first = 0, end = block_end(w->batch, 0);
+    int most = QUERIES_PER_ITEM / (group < HEADS_PER_ITEM ? group : HEADS_PER_ITEM);
+    most = most > MOST_ROWS ? MOST_ROWS : most;
+    int items = w->attention->n_kv_heads * parts, first = 0, end = block_end(w->batch, 0, most);
     int64_t block = 0;
     for (int64_t item; (item = pool_next(w->cpu->pool, (int64_t)w->batch->n * items)) >= 0;) { // at most so many; the last ones are empty
         for (; block < item / items && first < w->batch->n; block++) {
             first = end;
-            end = first < w->batch->n ? block_end(w->batch, first) : first;
+            end = first < w->batch->n ? block_end(w->batch, first, most) : first;
         }
         if (first >= w->batch->n)
             return;

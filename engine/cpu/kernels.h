@@ -29,6 +29,7 @@
 #ifndef JEOUL_CPU_KERNELS_H
 #define JEOUL_CPU_KERNELS_H
 
+#include "engine/backend.h"
 #include "engine/tensor.h"
 
 #include <stddef.h>
@@ -89,10 +90,17 @@ struct panels {
 
 enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };
 
-/* Softmax under way over the pages of a sequence, for one query head. */
-struct attention_state {
+/* A query head of a row over the pages of its sequence, softmax under way (Milakov and Gimelshein 2018, online softmax). */
+struct query {
+    const float *q;   // [k_dim]
+    int first, count; // what it sees of the page at hand: tokens first … count − 1, at least one
     float maximum, sum;
     float *out; // [v_dim], not yet divided by sum
+};
+
+struct attention_shape {
+    int k_dim, v_dim;
+    float scale; // of the scores
 };
 
 struct cpu_kernels {
@@ -107,10 +115,9 @@ struct cpu_kernels {
     void (*from_f16)(float *out, const uint16_t *in, int64_t n);
     void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
     void (*to_f16)(uint16_t *out, const float *in, int64_t n);
-    /* One page, in any of the cache's formats: tokens first … count − 1 of k[k_dim][64] and v[64][v_dim]; adds to the state (Milakov and
-     * Gimelshein 2018, online softmax). The formats give the same bits as their values in float. */
-    void (*attend_page[PAGE_FORMAT_COUNT])(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim,
-                                           float scale, struct attention_state *state);
+    /* One page, in any of the cache's formats, k[k_dim][PAGE_TOKENS] and v[PAGE_TOKENS][v_dim], added to each query. The formats give the
+     * same bits as their values in float; what a query gets doesn't depend on its company. */
+    void (*attend_page[PAGE_FORMAT_COUNT])(struct query *queries, int n, const void *k, const void *v, const struct attention_shape *);
     /* Limits of the machine: `iterations` rounds of independent operations; returns how many operations that were. */
     double (*probe_int8)(int64_t iterations);
     double (*probe_f32)(int64_t iterations);
@@ -130,19 +137,12 @@ extern const struct cpu_kernels cpu_kernels_neon;
 size_t pack_panel_bytes(enum pack_format format, int64_t k);
 enum activation pack_activation(enum pack_format format);
 
-/* Value i of a page, and the three functions of attend_page from one that has the format as its last argument. */
+/* Value i of a page. */
 static inline float page_value(const void *page, int i, enum page_format f)
 {
     return f == PAGE_F16    ? f16_to_f32(((const uint16_t *)page)[i])
            : f == PAGE_BF16 ? bf16_to_f32(((const uint16_t *)page)[i])
                             : ((const float *)page)[i];
 }
-
-#define ATTEND_PAGE(NAME, FORMAT)                                                                                                          \
-    static void NAME(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim, float scale,                \
-                     struct attention_state *state)                                                                                        \
-    {                                                                                                                                      \
-        attend(q, k, v, first, count, k_dim, v_dim, scale, state, FORMAT);                                                                 \
-    }
 
 #endif

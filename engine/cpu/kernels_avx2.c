@@ -10,6 +10,7 @@
 #define STREAM_AHEAD    0
 #define TILE_PANELS     1
 #define TILE_COLUMNS    4
+#define QUERIES         3
 
 typedef __m256 vf;
 typedef __m256i vi;

@@ -12,6 +12,7 @@
 #endif
 #define TILE_PANELS  2
 #define TILE_COLUMNS 6
+#define QUERIES      6
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -456,33 +456,39 @@ static void to_f16(uint16_t *out, const float *in, int64_t n)
         out[i] = f32_to_f16(in[i]);
 }
 
-static void attend(const float *q, const void *k, const void *v, int first, int count, int k_dim, int v_dim, float scale,
-                   struct attention_state *state, enum page_format f)
+static void attend(struct query *q, const void *k, const void *v, const struct attention_shape *shape, enum page_format f)
 {
-    float scores[64], maximum = state->maximum;
-    for (int t = first; t < count; t++) {
+    float scores[PAGE_TOKENS], maximum = q->maximum;
+    for (int t = q->first; t < q->count; t++) {
         float sum = 0;
-        for (int i = 0; i < k_dim; i++)
-            sum = fmaf(q[i], page_value(k, i * 64 + t, f), sum);
-        scores[t] = sum * scale;
+        for (int i = 0; i < shape->k_dim; i++)
+            sum = fmaf(q->q[i], page_value(k, i * PAGE_TOKENS + t, f), sum);
+        scores[t] = sum * shape->scale;
         maximum = fmaxf(maximum, scores[t]);
     }
-    float correction = expf(state->maximum - maximum);
-    state->maximum = maximum;
-    state->sum *= correction;
-    for (int i = 0; i < v_dim; i++)
-        state->out[i] *= correction;
-    for (int t = first; t < count; t++) {
+    float correction = expf(q->maximum - maximum);
+    q->maximum = maximum;
+    q->sum *= correction;
+    for (int i = 0; i < shape->v_dim; i++)
+        q->out[i] *= correction;
+    for (int t = q->first; t < q->count; t++) {
         float p = expf(scores[t] - maximum);
-        state->sum += p;
-        for (int i = 0; i < v_dim; i++)
-            state->out[i] = fmaf(p, page_value(v, t * v_dim + i, f), state->out[i]);
+        q->sum += p;
+        for (int i = 0; i < shape->v_dim; i++)
+            q->out[i] = fmaf(p, page_value(v, t * shape->v_dim + i, f), q->out[i]);
     }
 }
 
-ATTEND_PAGE(attend_f32, PAGE_F32)
-ATTEND_PAGE(attend_f16, PAGE_F16)
-ATTEND_PAGE(attend_bf16, PAGE_BF16)
+#define ATTEND(NAME, FORMAT)                                                                                                               \
+    static void NAME(struct query *queries, int n, const void *k, const void *v, const struct attention_shape *shape)                      \
+    {                                                                                                                                      \
+        for (int i = 0; i < n; i++)                                                                                                        \
+            attend(&queries[i], k, v, shape, FORMAT);                                                                                      \
+    }
+
+ATTEND(attend_f32, PAGE_F32)
+ATTEND(attend_f16, PAGE_F16)
+ATTEND(attend_bf16, PAGE_BF16)
 
 /* --- probes
  * -------------------------------------------------------------------------------------------------------------------------------- */

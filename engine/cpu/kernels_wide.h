@@ -7,6 +7,7 @@
  *     vf_* vi_*      the few operations on them that are used below
  *     TILE_PANELS    panels that a tile computes at once, 1 or 2, and
  *     TILE_COLUMNS   columns at most, 4 or 6: as many sums as stay in registers
+ *     QUERIES        queries that attention computes at once, 3 or 6
  *
  * A tile keeps the sums of V panels (one half of each) by C columns in registers while it streams the panels once: a weight is loaded once
  * for C columns, an activation once for V panels. The arithmetic of one column is the same in every tile. */

@@ -367,42 +367,68 @@ Test(kernels, small_operations_agree_at_any_length)
     }
 }
 
-/* The page as it is stored gives the bits of the page in float; every instruction set is near the scalar one. */
-Test(kernels, attention_is_the_same_for_a_page_in_any_format)
+/* The page as it is stored gives the bits of the page in float; a query has the same bits in any company; every instruction set is near the
+ * scalar one. What a query doesn't see is no number. */
+Test(kernels, attention_is_the_same_for_a_page_in_any_format_and_any_company)
 {
-    enum { K_DIM = 24, V_DIM = 72 };
-    static float k[K_DIM * 64], v[64 * V_DIM], q[K_DIM], reference[V_DIM];
-    static uint16_t half_k[K_DIM * 64], half_v[64 * V_DIM];
-    static const int ranges[][2] = {{0, 1}, {0, 64}, {5, 33}, {63, 64}};
+    enum { K_DIM = 24, V_DIM = 171, MOST = 8 };
+    static float k[K_DIM * PAGE_TOKENS], v[PAGE_TOKENS * V_DIM], q[MOST][K_DIM], reference[MOST][V_DIM];
+    static uint16_t half_k[K_DIM * PAGE_TOKENS], half_v[PAGE_TOKENS * V_DIM];
+    static const int ranges[][MOST][2] = {{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}, {0, 7}, {0, 8}},
+                                          {{0, 64}, {0, 64}, {0, 64}, {0, 64}, {1, 64}, {2, 64}, {3, 64}, {4, 64}},
+                                          {{5, 33}, {6, 34}, {7, 35}, {8, 36}, {9, 37}, {10, 38}, {11, 39}, {12, 40}},
+                                          {{60, 61}, {61, 62}, {62, 63}, {63, 64}, {63, 64}, {0, 1}, {1, 2}, {2, 3}}};
+    const struct attention_shape shape = {K_DIM, V_DIM, 0.2f};
     const struct cpu_kernels *all[] = {&cpu_kernels_scalar, wide_kernels(0), wide_kernels(1)};
-    for (int format = PAGE_F16; format < PAGE_FORMAT_COUNT; format++)
+    for (int format = PAGE_F32; format < PAGE_FORMAT_COUNT; format++)
         for (size_t range = 0; range < sizeof ranges / sizeof *ranges; range++) {
             struct random random = random_seed(11, (uint64_t)format);
-            for (int i = 0; i < K_DIM * 64; i++) {
-                float value = (float)random_normal(&random);
-                half_k[i] = format == PAGE_F16 ? f32_to_f16(value) : f32_to_bf16(value);
-                k[i] = format == PAGE_F16 ? f16_to_f32(half_k[i]) : bf16_to_f32(half_k[i]);
+            int first = PAGE_TOKENS, count = 0; // seen by any
+            for (int i = 0; i < MOST; i++) {
+                first = ranges[range][i][0] < first ? ranges[range][i][0] : first;
+                count = ranges[range][i][1] > count ? ranges[range][i][1] : count;
             }
-            for (int i = 0; i < 64 * V_DIM; i++) {
-                float value = (float)random_normal(&random);
-                half_v[i] = format == PAGE_F16 ? f32_to_f16(value) : f32_to_bf16(value);
-                v[i] = format == PAGE_F16 ? f16_to_f32(half_v[i]) : bf16_to_f32(half_v[i]);
+            for (int i = 0; i < K_DIM * PAGE_TOKENS + PAGE_TOKENS * V_DIM; i++) {
+                bool key = i < K_DIM * PAGE_TOKENS;
+                int at = key ? i : i - K_DIM * PAGE_TOKENS, token = key ? at % PAGE_TOKENS : at / V_DIM;
+                float value = token < first || token >= count ? NAN : (float)random_normal(&random);
+                uint16_t half = format == PAGE_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+                (key ? half_k : half_v)[at] = half;
+                (key ? k : v)[at] = format == PAGE_F16 ? f16_to_f32(half) : bf16_to_f32(half);
             }
-            for (int i = 0; i < K_DIM; i++)
-                q[i] = (float)random_normal(&random);
+            for (int i = 0; i < MOST; i++)
+                for (int j = 0; j < K_DIM; j++)
+                    q[i][j] = (float)random_normal(&random);
             for (size_t isa = 0; isa < 3; isa++) {
-                float in_float[V_DIM] = {0}, stored[V_DIM] = {0};
-                struct attention_state a = {-INFINITY, 0, in_float}, b = {-INFINITY, 0, stored};
                 if (!all[isa])
                     continue;
-                all[isa]->attend_page[PAGE_F32](q, k, v, ranges[range][0], ranges[range][1], K_DIM, V_DIM, 0.2f, &a);
-                all[isa]->attend_page[format](q, half_k, half_v, ranges[range][0], ranges[range][1], K_DIM, V_DIM, 0.2f, &b);
-                cr_expect_arr_eq(in_float, stored, sizeof stored, "%s, format %d", all[isa]->name, format);
-                cr_expect_eq(a.sum, b.sum);
+                float alone[MOST][V_DIM], sums[MOST];
+                memset(alone, 0, sizeof alone);
+                for (int i = 0; i < MOST; i++) {
+                    struct query one = {q[i], ranges[range][i][0], ranges[range][i][1], -INFINITY, 0, alone[i]};
+                    all[isa]->attend_page[PAGE_F32](&one, 1, k, v, &shape);
+                    sums[i] = one.sum;
+                }
+                for (int n = 1; n <= MOST; n++) {
+                    float stored[MOST][V_DIM];
+                    struct query queries[MOST];
+                    memset(stored, 0, sizeof stored);
+                    for (int i = 0; i < n; i++)
+                        queries[i] = (struct query){q[i], ranges[range][i][0], ranges[range][i][1], -INFINITY, 0, stored[i]};
+                    const void *page_k = format == PAGE_F32 ? (const void *)k : half_k,
+                               *page_v = format == PAGE_F32 ? (const void *)v : half_v;
+                    all[isa]->attend_page[format](queries, n, page_k, page_v, &shape);
+                    cr_expect_eq(memcmp(alone, stored, (size_t)n * sizeof *stored), 0, "%s, format %d, range %zu, %d queries",
+                                 all[isa]->name, format, range, n);
+                    for (int i = 0; i < n; i++)
+                        cr_expect_eq(queries[i].sum, sums[i]);
+                }
                 if (isa == 0)
-                    memcpy(reference, stored, sizeof stored);
-                for (int i = 0; i < V_DIM; i++)
-                    cr_expect(fabsf(stored[i] - reference[i]) < 1e-4f * (1 + fabsf(reference[i])), "%s: %d", all[isa]->name, i);
+                    memcpy(reference, alone, sizeof reference);
+                for (int i = 0; i < MOST; i++)
+                    for (int j = 0; j < V_DIM; j++)
+                        cr_expect(fabsf(alone[i][j] - reference[i][j]) < 1e-4f * (1 + fabsf(reference[i][j])), "%s: query %d, %d",
+                                  all[isa]->name, i, j);
             }
         }
 }
