@@ -85,14 +85,16 @@ void cpu_project_heads(struct backend *, struct buffer *y, int y_stride, const s
  * valid after a barrier. */
 void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t stride,
                         int64_t n, int thread, int threads);
-/* A panel of an expert's matrix, and where its products [n][16] go. */
+/* A panel of an expert's matrix, and where its products go, 16 for each column. */
 struct panel_work {
     const struct packed *w;
     int64_t expert, panel;
     float *out;
 };
-/* One or two panels of equal width by the same columns: at once where their format is the same. scratch is this thread's. */
-void cpu_panels(const struct cpu *, const struct panel_work *, int count, const struct column *columns, int n, float *scratch);
+/* One or two panels of equal width by the same columns: at once where their format is the same. A column's products begin `stride` floats
+ * behind those of the one before. scratch is this thread's. */
+void cpu_panels(const struct cpu *, const struct panel_work *, int count, const struct column *columns, int n, int64_t stride,
+                float *scratch);
 
 /* experts.c */
 void cpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,

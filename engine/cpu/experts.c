@@ -55,31 +55,34 @@ static void add_bias(float *out, const float *bias, int64_t at, int64_t rows)
         out[i] += bias[at + i];
 }
 
-/* 16 values of gate and up for the tokens of an expert, and their product. */
-static void gate_up_item(const struct expert_work *w, int expert, int64_t panel, float *scratch)
+/* Columns of a kind for tokens at … at + n − 1 of the sorted pairs; each_pair: one for every pair, else one for every row. */
+static void gather(const struct expert_work *w, const struct column *from, bool each_pair, int32_t at, int n, struct column *columns)
+{
+    for (int c = 0; c < n; c++) {
+        int32_t pair = w->cpu->pair_order[at + c];
+        columns[c] = from[each_pair ? pair : pair / w->top_k];
+    }
+}
+
+/* 16 values of gate and up for n tokens of an expert, and their product. */
+static void gate_up_panel(const struct expert_work *w, int expert, int64_t panel, int32_t at, int n, const struct column *gate_columns,
+                          const struct column *up_columns, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
-    const int32_t *order = cpu->pair_order;
-    bool alike = w->gate->activation == w->up->activation;
-    struct column columns[COLUMNS_PER_CALL];
     float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS], product[PANEL_ROWS];
     struct panel_work both[2] = {{w->gate, expert, panel, gate}, {w->up, expert, panel, up}};
     int64_t first = panel * PANEL_ROWS, width = w->gate->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
-    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
-        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
-        for (int c = 0; c < n; c++)
-            columns[c] = cpu->in[w->gate->activation].columns[order[at + c] / w->top_k];
-        cpu_panels(cpu, both, alike ? 2 : 1, columns, n, scratch);
-        for (int c = 0; c < n && !alike; c++)
-            columns[c] = cpu->in[w->up->activation].columns[order[at + c] / w->top_k];
-        if (!alike)
-            cpu_panels(cpu, both + 1, 1, columns, n, scratch);
-        for (int c = 0; c < n; c++) {
-            add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
-            add_bias(up + c * PANEL_ROWS, w->up_bias, expert * width + first, rows);
-            cpu_activation(cpu, w->function, product, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
-            memcpy(cpu->mid_values + order[at + c] * width + first, product, (size_t)rows * sizeof *product);
-        }
+    bool alike = w->gate->activation == w->up->activation;
+    cpu_panels(cpu, both, alike ? 2 : 1, gate_columns, n, PANEL_ROWS, scratch);
+    if (!alike)
+        cpu_panels(cpu, both + 1, 1, up_columns, n, PANEL_ROWS, scratch);
+    for (int c = 0; c < n; c++) {
+        float *out = cpu->mid_values + cpu->pair_order[at + c] * width + first;
+        add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
+        add_bias(up + c * PANEL_ROWS, w->up_bias, expert * width + first, rows);
+        cpu_activation(cpu, w->function, rows < PANEL_ROWS ? product : out, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
+        if (rows < PANEL_ROWS)
+            memcpy(out, product, (size_t)rows * sizeof *product);
     }
 }
 
@@ -87,36 +90,38 @@ static void gate_up_item(const struct expert_work *w, int expert, int64_t panel,
 static void share_gate_up(const struct expert_work *w, float *scratch)
 {
     const int64_t each = 4;
+    const struct cpu *cpu = w->cpu;
+    struct column gate[COLUMNS_PER_CALL], up[COLUMNS_PER_CALL];
     int64_t items_per_expert = (w->gate->panels + each - 1) / each;
-    for (int64_t next; (next = pool_next(w->cpu->pool, items_per_expert * w->n_active)) >= 0;) {
+    for (int64_t next; (next = pool_next(cpu->pool, items_per_expert * w->n_active)) >= 0;) {
         int expert = w->active[next / items_per_expert];
         int64_t first = next % items_per_expert * each;
-        for (int64_t panel = first; panel < first + each && panel < w->gate->panels; panel++)
-            gate_up_item(w, expert, panel, scratch);
+        for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
+            int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
+            gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
+            if (w->up->activation != w->gate->activation)
+                gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
+            for (int64_t panel = first; panel < first + each && panel < w->gate->panels; panel++)
+                gate_up_panel(w, expert, panel, at, n, gate, up, scratch);
+        }
     }
 }
 
-/* One or two panels of an expert's down for its tokens, weighted and added to x. */
-static void down_panels(const struct expert_work *w, int expert, int64_t panel, int count, float *scratch)
+/* One or two panels of an expert's down for n of its tokens, weighted and added to x. */
+static void down_panels(const struct expert_work *w, int expert, int64_t panel, int count, int32_t at, int n, const struct column *columns,
+                        float *scratch)
 {
     const struct cpu *cpu = w->cpu;
-    const int32_t *order = cpu->pair_order;
-    struct column columns[COLUMNS_PER_CALL];
     float out[2][COLUMNS_PER_CALL * PANEL_ROWS];
     struct panel_work work[2] = {{w->down, expert, panel, out[0]}, {w->down, expert, panel + 1, out[1]}};
     int64_t width = w->down->rows;
-    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
-        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
-        for (int c = 0; c < n; c++)
-            columns[c] = cpu->mid[w->down->activation].columns[order[at + c]];
-        cpu_panels(cpu, work, count, columns, n, scratch);
-        for (int i = 0; i < count; i++) {
-            int64_t first = (panel + i) * PANEL_ROWS, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
-            for (int c = 0; c < n; c++) {
-                int32_t pair = order[at + c];
-                add_bias(out[i] + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
-                cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, out[i] + c * PANEL_ROWS, w->weights[pair], rows);
-            }
+    cpu_panels(cpu, work, count, columns, n, PANEL_ROWS, scratch);
+    for (int i = 0; i < count; i++) {
+        int64_t first = (panel + i) * PANEL_ROWS, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
+        for (int c = 0; c < n; c++) {
+            int32_t pair = cpu->pair_order[at + c];
+            add_bias(out[i] + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
+            cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, out[i] + c * PANEL_ROWS, w->weights[pair], rows);
         }
     }
 }
@@ -127,13 +132,18 @@ static void down_panels(const struct expert_work *w, int expert, int64_t panel, 
 static void share_down(const struct expert_work *w, int threads, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
+    struct column columns[COLUMNS_PER_CALL];
     int64_t panels = w->down->panels, each = panels / (8 * threads) / 2 * 2;
     each = each < 2 ? 2 : each;
     for (int64_t next; (next = pool_next(cpu->pool, (panels + each - 1) / each)) >= 0;) {
         int64_t first = next * each, end = first + each < panels ? first + each : panels;
         for (int expert = 0; expert < cpu->limits.n_experts; expert++)
-            for (int64_t panel = first; panel < end && cpu->expert_begin[expert] < cpu->expert_begin[expert + 1]; panel += 2)
-                down_panels(w, expert, panel, end - panel < 2 ? 1 : 2, scratch);
+            for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1]; at < last; at += COLUMNS_PER_CALL) {
+                int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
+                gather(w, cpu->mid[w->down->activation].columns, true, at, n, columns);
+                for (int64_t panel = first; panel < end; panel += 2)
+                    down_panels(w, expert, panel, end - panel < 2 ? 1 : 2, at, n, columns, scratch);
+            }
     }
 }
 

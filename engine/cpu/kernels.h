@@ -86,6 +86,7 @@ struct panels {
     int count; // 1 or 2
     const uint8_t *at[2];
     float *out[2];
+    int64_t stride; // of out from one column to the next, in floats: at least 16
 };
 
 enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };

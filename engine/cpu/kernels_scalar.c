@@ -38,25 +38,25 @@ static float value_f16(const uint8_t *panel, int64_t index)
 }
 
 static void panel_float(float (*value)(const uint8_t *, int64_t), const uint8_t *panel, int64_t k, const struct column *columns, int n,
-                        float *out)
+                        float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
             float sums[2] = {0, 0};
             for (int64_t i = 0; i < k; i++)
                 sums[i & 1] = fmaf(value(panel, i * PANEL_ROWS + r), columns[c].f[i], sums[i & 1]);
-            out[c * PANEL_ROWS + r] = sums[0] + sums[1];
+            out[c * stride + r] = sums[0] + sums[1];
         }
 }
 
-static void panel_f32(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_f32(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_float(value_f32, panel, k, columns, n, out);
+    panel_float(value_f32, panel, k, columns, n, out, stride);
 }
 
-static void panel_f16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_f16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_float(value_f16, panel, k, columns, n, out);
+    panel_float(value_f16, panel, k, columns, n, out, stride);
 }
 
 static float value_bf16(const uint8_t *panel, int64_t index)
@@ -66,21 +66,21 @@ static float value_bf16(const uint8_t *panel, int64_t index)
     return bf16_to_f32(brain);
 }
 
-static void panel_bf16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_bf16(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
             float sums[2] = {0, 0};
             for (int64_t i = 0; i < k; i++)
                 sums[i & 1] = fmaf(value_bf16(panel, (i / 2 * PANEL_ROWS + r) * 2 + (i & 1)), bf16_to_f32(columns[c].b[i]), sums[i & 1]);
-            out[c * PANEL_ROWS + r] = sums[0] + sums[1];
+            out[c * stride + r] = sums[0] + sums[1];
         }
 }
 
 /* --- integer formats
  * ---------------------------------------------------------------------------------------------------------------------- */
 
-static void panel_q8_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q8_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -92,7 +92,7 @@ static void panel_q8_0(const uint8_t *panel, int64_t k, const struct column *col
                     sum += byte_of(b + 32 + i / 4 * 64, r, i % 4) * columns[c].q[block * 32 + i];
                 total = fmaf((float)sum, load_f16(b, r) * columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
@@ -103,7 +103,7 @@ static int nibble(const uint8_t *nibbles, int r, int i)
     return group < 4 ? byte & 15 : byte >> 4;
 }
 
-static void panel_q4_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q4_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -115,7 +115,7 @@ static void panel_q4_0(const uint8_t *panel, int64_t k, const struct column *col
                     sum += nibble(b + 32, r, i) * columns[c].q[block * 32 + i];
                 total = fmaf((float)sum, load_f16(b, r) * columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
@@ -128,7 +128,7 @@ static float minimums_part(const uint8_t *b, int r, const int16_t *sums)
     return (float)total * -load_f16(b + 32, r);
 }
 
-static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -145,11 +145,11 @@ static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *col
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
-static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -171,7 +171,7 @@ static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *col
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
@@ -202,7 +202,8 @@ static int value_of_32(enum pack_format f, const uint8_t *codes, int r, int i)
 }
 
 /* Blocks of 32 values with a scale and perhaps a minimum. */
-static void panel_of_32(enum pack_format f, const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_of_32(enum pack_format f, const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out,
+                        int64_t stride)
 {
     bool minimum = f == PACK_Q4_1 || f == PACK_Q5_1;
     size_t head = minimum ? 64 : 32, bytes = pack_panel_bytes(f, 32);
@@ -219,36 +220,36 @@ static void panel_of_32(enum pack_format f, const uint8_t *panel, int64_t k, con
                 if (minimum)
                     total = fmaf((float)columns[c].sum[block], load_f16(b + 32, r) * x, total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
-static void panel_q4_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q4_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_of_32(PACK_Q4_1, panel, k, columns, n, out);
+    panel_of_32(PACK_Q4_1, panel, k, columns, n, out, stride);
 }
 
-static void panel_q5_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q5_0(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_of_32(PACK_Q5_0, panel, k, columns, n, out);
+    panel_of_32(PACK_Q5_0, panel, k, columns, n, out, stride);
 }
 
-static void panel_q5_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q5_1(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_of_32(PACK_Q5_1, panel, k, columns, n, out);
+    panel_of_32(PACK_Q5_1, panel, k, columns, n, out, stride);
 }
 
-static void panel_iq4_nl(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_iq4_nl(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_of_32(PACK_IQ4_NL, panel, k, columns, n, out);
+    panel_of_32(PACK_IQ4_NL, panel, k, columns, n, out, stride);
 }
 
-static void panel_mxfp4(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_mxfp4(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
-    panel_of_32(PACK_MXFP4, panel, k, columns, n, out);
+    panel_of_32(PACK_MXFP4, panel, k, columns, n, out, stride);
 }
 
-static void panel_q2_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q2_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -266,11 +267,11 @@ static void panel_q2_k(const uint8_t *panel, int64_t k, const struct column *col
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
-static void panel_q3_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q3_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -289,11 +290,11 @@ static void panel_q3_k(const uint8_t *panel, int64_t k, const struct column *col
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
-static void panel_q5_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_q5_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -309,11 +310,11 @@ static void panel_q5_k(const uint8_t *panel, int64_t k, const struct column *col
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
-static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out)
+static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
         for (int r = 0; r < PANEL_ROWS; r++) {
@@ -329,7 +330,7 @@ static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *c
                 }
                 total = fmaf(part, columns[c].scale[block], total);
             }
-            out[c * PANEL_ROWS + r] = total;
+            out[c * stride + r] = total;
         }
 }
 
@@ -337,7 +338,7 @@ static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *c
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
         for (int i = 0; i < p->count; i++)                                                                                                 \
-            panel_##NAME(p->at[i], k, columns, n, p->out[i]);                                                                              \
+            panel_##NAME(p->at[i], k, columns, n, p->out[i], p->stride);                                                                   \
     }
 
 PANELS(f32)

@@ -23,7 +23,8 @@ struct tile {
     int64_t k;
     const struct column *x; // [C]
     float *out[TILE_PANELS];
-    int h; // which half of the panels' rows
+    int64_t stride; // of out
+    int h;          // which half of the panels' rows
 };
 
 static inline int32_t load_i32(const void *bytes)
@@ -56,7 +57,7 @@ TILE store_out(const struct tile *t, const vf_sums sums, const int V, const int 
 {
     EACH(v, V)
         EACH(c, C)
-            vf_store(t->out[v] + c * PANEL_ROWS + t->h * LANES, sums[v][c]);
+            vf_store(t->out[v] + c * t->stride + t->h * LANES, sums[v][c]);
 }
 
 /* The same start for the sums of a column in all panels. */
@@ -126,7 +127,7 @@ TILE bf16_tile(const struct tile *t, const int V, const int C)
     }
     EACH(v, V)
         EACH(c, C)
-            vf_store(t->out[v] + c * PANEL_ROWS + t->h * LANES, vf_pair_total(sums[v][c]));
+            vf_store(t->out[v] + c * t->stride + t->h * LANES, vf_pair_total(sums[v][c]));
 }
 
 /* --- integer formats
@@ -380,11 +381,11 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
     static void NAME##_by_##V(const struct panels *p, int first, int64_t k, const struct column *columns, int n)                           \
     {                                                                                                                                      \
         for (int at = 0, tiles = (n + TILE_COLUMNS - 1) / TILE_COLUMNS, width; tiles > 0; tiles--, at += width) {                          \
-            struct tile t = {.k = k, .x = columns + at};                                                                                   \
+            struct tile t = {.k = k, .x = columns + at, .stride = p->stride};                                                              \
             width = (n - at + tiles - 1) / tiles;                                                                                          \
             EACH(v, V) {                                                                                                                   \
                 t.panel[v] = p->at[first + v];                                                                                             \
-                t.out[v] = p->out[first + v] + at * PANEL_ROWS;                                                                            \
+                t.out[v] = p->out[first + v] + at * p->stride;                                                                             \
             }                                                                                                                              \
             switch (width) {                                                                                                               \
                 TILES_OF(NAME, V)                                                                                                          \

@@ -28,8 +28,10 @@ void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum 
 }
 
 /* Exact mode: weights dequantised row by row, products summed in double. */
-static void exact_panel(const struct packed *w, int64_t expert, int64_t panel, const struct column *columns, int n, float *out, float *row)
+static void exact_panel(const struct panel_work *work, const struct column *columns, int n, int64_t stride, float *row)
 {
+    const struct packed *w = work->w;
+    int64_t expert = work->expert, panel = work->panel;
     const struct tensor_format *format = w->tensor->format;
     size_t row_bytes = (size_t)(w->cols / format->block_values) * (size_t)format->block_bytes;
     for (int64_t r = 0; r < PANEL_ROWS; r++) {
@@ -42,21 +44,22 @@ static void exact_panel(const struct packed *w, int64_t expert, int64_t panel, c
             double sum = 0;
             for (int64_t i = 0; i < w->cols; i++)
                 sum += (double)row[i] * (double)columns[c].f[i];
-            out[c * PANEL_ROWS + r] = (float)sum;
+            work->out[c * stride + r] = (float)sum;
         }
     }
 }
 
-void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count, const struct column *columns, int n, float *scratch)
+void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count, const struct column *columns, int n, int64_t stride,
+                float *scratch)
 {
-    struct panels panels = {.count = count};
+    struct panels panels = {.count = count, .stride = stride};
     if (count == 2 && (work[0].w->format != work[1].w->format || work[0].w->in_file)) {
-        cpu_panels(cpu, work, 1, columns, n, scratch);
-        cpu_panels(cpu, work + 1, 1, columns, n, scratch);
+        cpu_panels(cpu, work, 1, columns, n, stride, scratch);
+        cpu_panels(cpu, work + 1, 1, columns, n, stride, scratch);
         return;
     }
     if (work->w->in_file) {
-        exact_panel(work->w, work->expert, work->panel, columns, n, work->out, scratch);
+        exact_panel(work, columns, n, stride, scratch);
         return;
     }
     for (int i = 0; i < count; i++) {
@@ -78,20 +81,26 @@ struct projection {
     bool needs[ACTIVATION_COUNT];
 };
 
-/* Up to two panels for all rows: kernels' output [n][16] goes to y[n][rows]. */
-static void project_panels(const struct projection *p, int matrix, int64_t panel, int count, int thread)
+/* Up to two panels for all rows, to y[n][rows]: at once, or by way of `out` where there is something to add or rows beyond the last. */
+static void project_panels(const struct projection *p, int matrix, int64_t panel, int count, float *scratch)
 {
     const struct packed *w = p->ws[matrix];
     const struct column *columns = p->cpu->in[w->activation].columns;
-    float out[2][COLUMNS_PER_CALL * PANEL_ROWS], *y = p->ys[matrix]->data;
+    float out[2][COLUMNS_PER_CALL * PANEL_ROWS], *y = p->ys[matrix]->data + panel * PANEL_ROWS;
     struct panel_work work[2] = {{w, 0, panel, out[0]}, {w, 0, panel + 1, out[1]}};
+    if (!p->accumulate && (panel + count) * PANEL_ROWS <= w->rows) {
+        work[0].out = y;
+        work[1].out = y + PANEL_ROWS;
+        cpu_panels(p->cpu, work, count, columns, p->n, w->rows, scratch);
+        return;
+    }
     for (int at = 0; at < p->n; at += COLUMNS_PER_CALL) {
         int n = p->n - at < COLUMNS_PER_CALL ? p->n - at : COLUMNS_PER_CALL;
-        cpu_panels(p->cpu, work, count, columns + at, n, p->cpu->scratch + (size_t)thread * p->cpu->scratch_width);
+        cpu_panels(p->cpu, work, count, columns + at, n, PANEL_ROWS, scratch);
         for (int i = 0; i < count; i++) {
             int64_t first = (panel + i) * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
             for (int c = 0; c < n; c++) {
-                float *to = y + (int64_t)(at + c) * w->rows + first;
+                float *to = y + (int64_t)(at + c) * w->rows + i * PANEL_ROWS;
                 for (int64_t r = 0; r < rows; r++)
                     to[r] = (p->accumulate ? to[r] : 0.0f) + out[i][c * PANEL_ROWS + r];
             }
@@ -102,6 +111,7 @@ static void project_panels(const struct projection *p, int matrix, int64_t panel
 static void project_thread(void *context, int thread, int threads)
 {
     struct projection *p = context;
+    float *scratch = p->cpu->scratch + (size_t)thread * p->cpu->scratch_width;
     for (int kind = 0; kind < ACTIVATION_COUNT; kind++)
         if (p->needs[kind])
             cpu_quantise_share(p->cpu, &p->cpu->in[kind], (enum activation)kind, p->x, p->ws[0]->cols, p->ws[0]->cols, p->n, thread,
@@ -114,7 +124,7 @@ static void project_thread(void *context, int thread, int threads)
         int64_t first = (item - p->items[matrix]) * PANELS_PER_ITEM;
         int64_t end = first + PANELS_PER_ITEM < p->ws[matrix]->panels ? first + PANELS_PER_ITEM : p->ws[matrix]->panels;
         for (int64_t panel = first; panel < end; panel += 2)
-            project_panels(p, matrix, panel, end - panel < 2 ? 1 : 2, thread);
+            project_panels(p, matrix, panel, end - panel < 2 ? 1 : 2, scratch);
     }
 }
 
@@ -154,7 +164,7 @@ static void heads_item(const struct heads *h, int64_t head, int64_t panel, float
         int n = h->n - at < COLUMNS_PER_CALL ? h->n - at : COLUMNS_PER_CALL;
         for (int c = 0; c < n; c++)
             columns[c] = all[(at + c) * h->heads + head];
-        cpu_panels(h->cpu, &(struct panel_work){w, head, panel, out}, 1, columns, n, scratch);
+        cpu_panels(h->cpu, &(struct panel_work){w, head, panel, out}, 1, columns, n, PANEL_ROWS, scratch);
         for (int c = 0; c < n; c++)
             memcpy(h->y + ((int64_t)(at + c) * h->heads + head) * h->y_stride + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
     }

@@ -30,7 +30,7 @@ static struct column_room room_of(struct activations *a, int c)
 static void multiply(const struct cpu_kernels *kernels, enum pack_format format, const uint8_t *panel, int64_t k,
                      const struct column *columns, int n, float *out)
 {
-    kernels->panels[format](&(struct panels){.count = 1, .at = {panel}, .out = {out}}, k, columns, n);
+    kernels->panels[format](&(struct panels){.count = 1, .at = {panel}, .out = {out}, .stride = PANEL_ROWS}, k, columns, n);
 }
 
 static const struct cpu_kernels *wide_kernels(int index)
@@ -300,14 +300,20 @@ Test(kernels, two_panels_are_each_as_alone)
                 uint8_t *a_panel = new_panel(format, k, PANEL_ROWS), *b_panel = new_panel(format, k, 13);
                 struct activations *a = new_activations(packed, k, f);
                 for (int n = 1; n <= MAX_COLUMNS; n++) {
-                    float alone[2][MAX_OUT + 1], both[2][MAX_OUT + 1];
-                    poison(alone[0], 2 * (MAX_OUT + 1));
-                    poison(both[0], 2 * (MAX_OUT + 1));
+                    enum { STRIDE = 2 * PANEL_ROWS + 1 };
+                    float alone[2][MAX_OUT], both[MAX_COLUMNS][STRIDE];
+                    poison(both[0], MAX_COLUMNS * STRIDE);
                     multiply(kernels, packed, a_panel, k, a->columns, n, alone[0]);
                     multiply(kernels, packed, b_panel, k, a->columns, n, alone[1]);
-                    kernels->panels[packed](&(struct panels){2, {a_panel, b_panel}, {both[0], both[1]}}, k, a->columns, n);
-                    cr_expect_eq(memcmp(alone, both, sizeof both), 0, "%s %s k %d, %d columns", kernels->name, format->name, (int)k, n);
-                    cr_expect(!isnan(both[1][n * PANEL_ROWS - 1]) && isnan(both[1][n * PANEL_ROWS]));
+                    kernels->panels[packed](&(struct panels){2, {a_panel, b_panel}, {both[0], both[0] + PANEL_ROWS}, STRIDE}, k, a->columns,
+                                            n);
+                    for (int c = 0; c < MAX_COLUMNS; c++)
+                        for (int r = 0; r < STRIDE; r++) {
+                            bool written = c < n && r < 2 * PANEL_ROWS;
+                            float wanted = written ? alone[r / PANEL_ROWS][c * PANEL_ROWS + r % PANEL_ROWS] : 0;
+                            cr_expect(written ? both[c][r] == wanted : isnan(both[c][r]), "%s %s k %d, %d columns: column %d, row %d",
+                                      kernels->name, format->name, (int)k, n, c, r);
+                        }
                 }
                 free(a);
                 free(a_panel);
