@@ -1,8 +1,9 @@
 /* Attention over the paged cache, and what fills it.
  *
  * K lies by dimension within a page, [page][layer][kv_head][k_dim][PAGE_TOKENS], so that the scores of a page's tokens are lanes of
- * vectors; V by token, […][PAGE_TOKENS][v_dim]. A thread takes one KV head of a block of rows of one sequence; for more than a few rows a
- * page is converted to float once. One row's arithmetic goes page by page from the first to its own: the same whatever shares the block. */
+ * vectors; V by token, […][PAGE_TOKENS][v_dim]; in BF16 by pairs of dimensions and of tokens, as the kernels want it. A thread takes one KV
+ * head of a block of rows of one sequence; for more than a few rows a page is converted to float once. One row's arithmetic goes page by
+ * page from the first to its own: the same whatever shares the block. */
 #include "engine/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -25,6 +26,7 @@ bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct e
     struct cpu *cpu = (struct cpu *)backend;
     cpu->kv = *shape;
     cpu->kv_element = shape->type == ENGINE_KV_F32 ? 4 : 2;
+    cpu->kv_paired = shape->type == ENGINE_KV_BF16 && !shape->v_in_k && shape->k_dim % 2 == 0;
     cpu->k_page = (size_t)PAGE_TOKENS * (size_t)shape->k_dim;
     cpu->v_page = shape->v_in_k ? 0 : (size_t)PAGE_TOKENS * (size_t)shape->v_dim;
     size_t pages = (size_t)shape->n_layers * (size_t)shape->n_pages * (size_t)shape->n_kv_heads, k, v, total;
@@ -54,8 +56,10 @@ void cpu_kv_copy_page(struct backend *backend, int from, int to)
     memcpy(cpu->v_cache + (size_t)to * v, cpu->v_cache + (size_t)from * v, v);
 }
 
-static void put(const struct cpu *cpu, uint8_t *page, size_t index, float value)
+/* Value `at` of a row of `stride` values: the rows of K are dimensions, those of V tokens. */
+static void put(const struct cpu *cpu, uint8_t *page, size_t row, size_t at, size_t stride, float value)
 {
+    size_t index = cpu->kv_paired ? (row / 2 * stride + at) * 2 + row % 2 : row * stride + at;
     if (cpu->kv.type == ENGINE_KV_F32)
         ((float *)(void *)page)[index] = value;
     else
@@ -81,12 +85,12 @@ static void store_thread(void *context, int thread, int threads)
         size_t token = (size_t)(position % PAGE_TOKENS);
         const float *from_k = w->k + (size_t)item * (size_t)k_dim;
         for (size_t i = 0; i < (size_t)k_dim; i++)
-            put(cpu, k, i * PAGE_TOKENS + token, from_k[i]);
+            put(cpu, k, i, token, PAGE_TOKENS, from_k[i]);
         if (!w->v)
             continue;
         const float *from_v = w->v + (size_t)item * (size_t)v_dim;
         for (size_t i = 0; i < (size_t)v_dim; i++)
-            put(cpu, v, token * (size_t)v_dim + i, from_v[i]);
+            put(cpu, v, token, i, (size_t)v_dim, from_v[i]);
     }
 }
 
@@ -199,9 +203,14 @@ static void attend_block(const struct attend_work *w, const struct block *b, flo
         queries[i] = (struct query){
             .q = w->q + ((size_t)row * (size_t)a->n_heads + (size_t)head) * (size_t)a->k_dim, .maximum = -INFINITY, .out = out};
     }
-    /* a page that is read more than a few times is sooner converted once */
-    bool convert = n > CONVERT_ABOVE || cpu->kv.v_in_k;
+    /* a page that is read more than a few times is sooner converted once; pairs are multiplied as they are */
+    bool convert = !cpu->kv_paired && (n > CONVERT_ABOVE || cpu->kv.type == ENGINE_KV_BF16 || cpu->kv.v_in_k);
     enum page_format kept = page_format(cpu), format = convert ? PAGE_F32 : kept;
+    for (int i = 0; cpu->kv_paired && i < n; i++) {
+        uint16_t *rounded = (uint16_t *)scratch + (size_t)i * (size_t)a->k_dim;
+        cpu->kernels->quantise[ACTIVATION_BF16](queries[i].q, a->k_dim, &(struct column_room){.b = rounded});
+        queries[i].b = rounded;
+    }
     int page = first_position(a, batch->positions[b->first]) / PAGE_TOKENS, last = batch->positions[b->last - 1] / PAGE_TOKENS;
     for (; page <= last; page++) {
         size_t at = head_page(cpu, w->layer, batch->pages[b->first][page], b->kv_head);

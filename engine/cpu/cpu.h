@@ -45,6 +45,7 @@ struct cpu {
 
     struct kv_shape kv;
     uint8_t *k_cache, *v_cache;
+    bool kv_paired;                    // BF16 in pairs (attention.c)
     size_t kv_element, k_page, v_page; // bytes of a value; values of a page of one head
     float *scratch;                    // [threads][scratch_width]: a page as floats; rows in exact mode
     size_t scratch_width;

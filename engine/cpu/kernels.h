@@ -93,8 +93,9 @@ enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };
 
 /* A query head of a row over the pages of its sequence, softmax under way (Milakov and Gimelshein 2018, online softmax). */
 struct query {
-    const float *q;   // [k_dim]
-    int first, count; // what it sees of the page at hand: tokens first … count − 1, at least one
+    const float *q;    // [k_dim]
+    const uint16_t *b; // the same in BF16, for a page of that format; k_dim is even
+    int first, count;  // what it sees of the page at hand: tokens first … count − 1, at least one
     float maximum, sum;
     float *out; // [v_dim], not yet divided by sum
 };
@@ -116,8 +117,9 @@ struct cpu_kernels {
     void (*from_f16)(float *out, const uint16_t *in, int64_t n);
     void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
     void (*to_f16)(uint16_t *out, const float *in, int64_t n);
-    /* One page, in any of the cache's formats, k[k_dim][PAGE_TOKENS] and v[PAGE_TOKENS][v_dim], added to each query. The formats give the
-     * same bits as their values in float; what a query gets doesn't depend on its company. */
+    /* One page, in any of the cache's formats, added to each query. F32 and F16 are k[k_dim][PAGE_TOKENS] and v[PAGE_TOKENS][v_dim] and
+     * give the same bits. BF16 lies in pairs, k[k_dim / 2][PAGE_TOKENS][2] and v[PAGE_TOKENS / 2][v_dim][2]; there q and the weights are
+     * rounded to BF16 too. What a query gets doesn't depend on its company. */
     void (*attend_page[PAGE_FORMAT_COUNT])(struct query *queries, int n, const void *k, const void *v, const struct attention_shape *);
     /* Limits of the machine: `iterations` rounds of independent operations; returns how many operations that were. */
     double (*probe_int8)(int64_t iterations);
@@ -137,13 +139,5 @@ extern const struct cpu_kernels cpu_kernels_neon;
 /* Bytes of a panel of k columns; the activation that a format multiplies with. */
 size_t pack_panel_bytes(enum pack_format format, int64_t k);
 enum activation pack_activation(enum pack_format format);
-
-/* Value i of a page. */
-static inline float page_value(const void *page, int i, enum page_format f)
-{
-    return f == PAGE_F16    ? f16_to_f32(((const uint16_t *)page)[i])
-           : f == PAGE_BF16 ? bf16_to_f32(((const uint16_t *)page)[i])
-                            : ((const float *)page)[i];
-}
 
 #endif

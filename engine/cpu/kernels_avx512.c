@@ -74,9 +74,10 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 }
 /* sums of BF16 pairs: one instruction adds both products */
 typedef vf vf_pair_sum;
-#define vf_pair_zero()       vf_zero()
-#define vf_pair_fma(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
-#define vf_pair_total(sum)   (sum)
+#define vf_add_pair(sum, a, b) _mm512_dpbf16_ps(sum, (__m512bh)(a), (__m512bh)(b))
+#define vf_pair_zero()         vf_zero()
+#define vf_pair_fma(a, b, c)   _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define vf_pair_total(sum)     (sum)
 
 #include "engine/cpu/kernels_wide.h"
 

@@ -146,6 +146,11 @@ static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
     sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
     return sum;
 }
+/* The same in one sum, one after the other. */
+static inline vf vf_add_pair(vf sum, vi a, vi b)
+{
+    return vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum));
+}
 #define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
 
 #include "engine/cpu/kernels_wide.h"

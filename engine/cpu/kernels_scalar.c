@@ -457,13 +457,23 @@ static void to_f16(uint16_t *out, const float *in, int64_t n)
         out[i] = f32_to_f16(in[i]);
 }
 
+/* A value of a page of rows of `stride` values: the rows of K are dimensions, those of V tokens. */
+static float page_value(const void *page, int row, int at, int stride, enum page_format f)
+{
+    const uint16_t *halves = page;
+    int index = row * stride + at;
+    return f == PAGE_F16    ? f16_to_f32(halves[index])
+           : f == PAGE_BF16 ? bf16_to_f32(halves[(row / 2 * stride + at) * 2 + row % 2])
+                            : ((const float *)page)[index];
+}
+
 static void attend(struct query *q, const void *k, const void *v, const struct attention_shape *shape, enum page_format f)
 {
     float scores[PAGE_TOKENS], maximum = q->maximum;
     for (int t = q->first; t < q->count; t++) {
         float sum = 0;
         for (int i = 0; i < shape->k_dim; i++)
-            sum = fmaf(q->q[i], page_value(k, i * PAGE_TOKENS + t, f), sum);
+            sum = fmaf(f == PAGE_BF16 ? bf16_to_f32(q->b[i]) : q->q[i], page_value(k, i, t, PAGE_TOKENS, f), sum);
         scores[t] = sum * shape->scale;
         maximum = fmaxf(maximum, scores[t]);
     }
@@ -474,9 +484,10 @@ static void attend(struct query *q, const void *k, const void *v, const struct a
         q->out[i] *= correction;
     for (int t = q->first; t < q->count; t++) {
         float p = expf(scores[t] - maximum);
+        p = f == PAGE_BF16 ? bf16_to_f32(f32_to_bf16(p)) : p;
         q->sum += p;
         for (int i = 0; i < shape->v_dim; i++)
-            q->out[i] = fmaf(p, page_value(v, t * shape->v_dim + i, f), q->out[i]);
+            q->out[i] = fmaf(p, page_value(v, t, i, shape->v_dim, f), q->out[i]);
     }
 }
 

@@ -3,26 +3,10 @@
  * A tile has up to QUERIES queries, so that a value of K or V is loaded once for all of them. A query's arithmetic is the same in every
  * tile: scores one dimension after the other, values one token after the other. */
 
-/* Scores of 64 tokens in lanes: K is stored by dimension, so there is no sum across lanes. */
-static inline vf load_f16(const void *page, int i)
-{
-    return vf_load_f16((const uint16_t *)page + i);
-}
-
-static inline vf load_bf16(const void *page, int i)
-{
-    return vf_load_bf16((const uint16_t *)page + i);
-}
-
-static inline vf load_f32(const void *page, int i)
-{
-    return vf_load((const float *)page + i);
-}
-
-/* LANES values from i on; f is a constant wherever this is inlined. */
+/* LANES values from i on, F16 or F32; f is a constant wherever this is inlined. */
 static inline __attribute__((always_inline)) vf load_page(const void *page, int i, const enum page_format f)
 {
-    return f == PAGE_F16 ? load_f16(page, i) : f == PAGE_BF16 ? load_bf16(page, i) : load_f32(page, i);
+    return f == PAGE_F16 ? vf_load_f16((const uint16_t *)page + i) : vf_load((const float *)page + i);
 }
 
 /* p[Q][64] = scale · q · K, four vectors of tokens at a time. */
@@ -50,8 +34,33 @@ TILE scores(const struct query *qs, const void *k, const struct attention_shape 
     }
 }
 
-/* The page's scores become weights, 0 outside of what the query sees; what was summed before is scaled to the new maximum. */
-static inline void soften(struct query *q, float p[PAGE_TOKENS], int v_dim)
+/* The same with q and K in BF16, two dimensions at a time. */
+TILE scores_bf16(const struct query *qs, const uint16_t *k, const struct attention_shape *shape, float p[][PAGE_TOKENS], const int Q)
+{
+    for (int token = 0; token < PAGE_TOKENS; token += 4 * LANES) {
+        vf sums[QUERIES][4];
+        EACH(q, Q)
+            EACH(j, 4)
+                sums[q][j] = vf_zero();
+        for (int i = 0; i < shape->k_dim; i += 2) {
+            vi keys[4];
+            EACH(j, 4)
+                keys[j] = vi_load(k + i * PAGE_TOKENS + 2 * (token + j * LANES));
+            EACH(q, Q) {
+                vi pair = vi_set(load_i32(qs[q].b + i));
+                EACH(j, 4)
+                    sums[q][j] = vf_add_pair(sums[q][j], keys[j], pair);
+            }
+        }
+        EACH(q, Q)
+            EACH(j, 4)
+                vf_store(p[q] + token + j * LANES, vf_mul(sums[q][j], vf_set(shape->scale)));
+    }
+}
+
+/* The page's scores become weights, 0 outside of what the query sees; what was summed before is scaled to the new maximum. With b they are
+ * rounded to BF16 and stand there too. */
+static inline void soften(struct query *q, float p[PAGE_TOKENS], uint16_t *b, int v_dim)
 {
     for (int t = 0; t < q->first; t++)
         p[t] = -__builtin_inff();
@@ -67,6 +76,10 @@ static inline void soften(struct query *q, float p[PAGE_TOKENS], int v_dim)
         p[t] = 0;
     for (int t = q->count; t < PAGE_TOKENS; t++)
         p[t] = 0;
+    for (int j = 0; b && j < PAGE_TOKENS; j += LANES) { // what is multiplied is what is summed
+        vf_store_bf16(b + j, vf_load(p + j));
+        vf_store(p + j, vf_load_bf16(b + j));
+    }
     EACH(j, PAGE_TOKENS / LANES)
         sum = vf_add(sum, vf_load(p + j * LANES));
     q->maximum = maximum;
@@ -111,8 +124,64 @@ TILE add_values(struct query *qs, const void *v, int v_dim, float p[][PAGE_TOKEN
         }
         for (; d < v_dim; d++)
             for (int t = from; t < to; t++)
-                qs[q].out[d] = __builtin_fmaf(p[q][t], page_value(v, t * v_dim + d, f), qs[q].out[d]);
+                qs[q].out[d] = __builtin_fmaf(
+                    p[q][t], (f == PAGE_F16 ? f16_to_f32(((const uint16_t *)v)[t * v_dim + d]) : ((const float *)v)[t * v_dim + d]),
+                    qs[q].out[d]);
     }
+}
+
+/* The same with p and V in BF16 for a pair of tokens after the other; of the values only those of `keep` are there, the others count as 0.
+ */
+TILE add_pairs(struct query *qs, const uint16_t *v, int v_dim, uint16_t p[][PAGE_TOKENS], int from, int to, uint32_t keep, const int Q)
+{
+    const vi mask = vi_set((int32_t)keep);
+    int i = 0;
+    for (; i + 4 * LANES <= v_dim; i += 4 * LANES) {
+        vf out[QUERIES][4];
+        EACH(q, Q)
+            EACH(j, 4)
+                out[q][j] = vf_load(qs[q].out + i + j * LANES);
+        for (int t = from; t < to; t += 2) {
+            vi values[4];
+            EACH(j, 4)
+                values[j] = vi_and(vi_load(v + t * v_dim + 2 * (i + j * LANES)), mask);
+            EACH(q, Q) {
+                vi weights = vi_set(load_i32(p[q] + t));
+                EACH(j, 4)
+                    out[q][j] = vf_add_pair(out[q][j], values[j], weights);
+            }
+        }
+        EACH(q, Q)
+            EACH(j, 4)
+                vf_store(qs[q].out + i + j * LANES, out[q][j]);
+    }
+    for (int q = 0; q < Q; q++) {
+        int d = i;
+        for (; d + LANES <= v_dim; d += LANES) {
+            vf out = vf_load(qs[q].out + d);
+            for (int t = from; t < to; t += 2)
+                out = vf_add_pair(out, vi_and(vi_load(v + t * v_dim + 2 * d), mask), vi_set(load_i32(p[q] + t)));
+            vf_store(qs[q].out + d, out);
+        }
+        for (; d < v_dim; d++)
+            for (int t = from; t < to; t++)
+                if (keep >> (t % 2 * 16) & 1)
+                    qs[q].out[d] = __builtin_fmaf(bf16_to_f32(p[q][t]), bf16_to_f32(v[t / 2 * 2 * v_dim + 2 * d + t % 2]), qs[q].out[d]);
+    }
+}
+
+/* Tokens first … last − 1 of one query; a pair of which it sees one token is half a pair. */
+TILE add_pairs_alone(struct query *q, const uint16_t *v, int v_dim, uint16_t p[][PAGE_TOKENS], int first, int last)
+{
+    const uint32_t one = 0x0000FFFF, other = 0xFFFF0000, both = one | other;
+    if (first >= last)
+        return;
+    if (first % 2)
+        add_pairs(q, v, v_dim, p, first - 1, first + 1, other, 1);
+    int from = (first + 1) / 2 * 2, to = last / 2 * 2;
+    add_pairs(q, v, v_dim, p, from, to, both, 1);
+    if (last % 2 && last > from)
+        add_pairs(q, v, v_dim, p, to, to + 2, one, 1);
 }
 
 /* Tokens that all queries of the tile see are added for all at once; those before and behind for each alone, so that no query meets a
@@ -120,21 +189,39 @@ TILE add_values(struct query *qs, const void *v, int v_dim, float p[][PAGE_TOKEN
 TILE attend_tile(struct query *qs, const void *k, const void *v, const struct attention_shape *shape, const int Q, const enum page_format f)
 {
     float p[QUERIES][PAGE_TOKENS];
+    uint16_t b[QUERIES][PAGE_TOKENS];
+    const int pair = f == PAGE_BF16 ? 2 : 1;
     int from = 0, to = PAGE_TOKENS;
-    scores(qs, k, shape, p, Q, f);
+    if (f == PAGE_BF16)
+        scores_bf16(qs, k, shape, p, Q);
+    else
+        scores(qs, k, shape, p, Q, f);
     for (int q = 0; q < Q; q++) {
-        soften(&qs[q], p[q], shape->v_dim);
+        soften(&qs[q], p[q], f == PAGE_BF16 ? b[q] : NULL, shape->v_dim);
         from = qs[q].first > from ? qs[q].first : from;
         to = qs[q].count < to ? qs[q].count : to;
     }
+    from = (from + pair - 1) / pair * pair;
+    to = to / pair * pair;
     to = to < from ? from : to;
-    for (int q = 0; q < Q; q++)
-        if (qs[q].first < from)
-            add_values(&qs[q], v, shape->v_dim, &p[q], qs[q].first, from < qs[q].count ? from : qs[q].count, 1, f);
-    add_values(qs, v, shape->v_dim, p, from, to, Q, f);
-    for (int q = 0; q < Q; q++)
-        if (to < qs[q].count)
-            add_values(&qs[q], v, shape->v_dim, &p[q], to, qs[q].count, 1, f);
+    for (int q = 0; q < Q; q++) {
+        int last = from < qs[q].count ? from : qs[q].count;
+        if (f == PAGE_BF16)
+            add_pairs_alone(&qs[q], v, shape->v_dim, &b[q], qs[q].first, last);
+        else if (qs[q].first < last)
+            add_values(&qs[q], v, shape->v_dim, &p[q], qs[q].first, last, 1, f);
+    }
+    if (f == PAGE_BF16)
+        add_pairs(qs, v, shape->v_dim, b, from, to, 0xFFFFFFFF, Q);
+    else
+        add_values(qs, v, shape->v_dim, p, from, to, Q, f);
+    for (int q = 0; q < Q; q++) {
+        int first = to > qs[q].first ? to : qs[q].first;
+        if (f == PAGE_BF16)
+            add_pairs_alone(&qs[q], v, shape->v_dim, &b[q], first, qs[q].count);
+        else if (first < qs[q].count)
+            add_values(&qs[q], v, shape->v_dim, &p[q], first, qs[q].count, 1, f);
+    }
 }
 
 #define ATTEND_TILE(Q, FORMAT)                                                                                                             \
