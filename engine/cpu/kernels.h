@@ -86,7 +86,8 @@ struct panels {
     int count; // 1 or 2
     const uint8_t *at[2];
     float *out[2];
-    int64_t stride; // of out from one column to the next, in floats: at least 16
+    int64_t stride;     // of out from one column to the next, in floats: at least 16
+    size_t bytes, next; // of a panel; from a panel to the one that is wanted after it. 0: unknown
 };
 
 enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };

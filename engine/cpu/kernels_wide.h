@@ -23,8 +23,10 @@ struct tile {
     int64_t k;
     const struct column *x; // [C]
     float *out[TILE_PANELS];
-    int64_t stride; // of out
-    int h;          // which half of the panels' rows
+    int64_t stride;                   // of out
+    const uint8_t *next[TILE_PANELS]; // what will be wanted next, this tile's share of it; NULL: nothing
+    int share;                        // 1 / 2^share of a panel
+    int h;                            // which half of the panels' rows
 };
 
 static inline int32_t load_i32(const void *bytes)
@@ -34,13 +36,17 @@ static inline int32_t load_i32(const void *bytes)
     return word;
 }
 
-/* A lone column reads weights as fast as memory gives them. Asks for n bytes, STREAM_AHEAD from here. */
+/* A lone column reads weights as fast as memory gives them: asks for n bytes, STREAM_AHEAD from here. Several compute while the panels that
+ * come next are brought to the second-level cache, a share of them by each tile. */
 TILE ask_ahead(const struct tile *t, int64_t at, int n, const int V, const int C)
 {
     if (C == 1 && STREAM_AHEAD)
         for (int v = 0; v < V; v++)
             for (int i = 0; i < n; i += 64)
                 __builtin_prefetch(t->panel[v] + at + STREAM_AHEAD + i);
+    for (int v = 0; C > 1 && t->next[0] && v < V; v++)
+        for (int i = 0; i <= (n >> t->share) - 64; i += 64)
+            __builtin_prefetch(t->next[v] + (at >> t->share) + i, 0, 3);
 }
 
 typedef vf vf_sums[TILE_PANELS][TILE_COLUMNS];
@@ -115,7 +121,8 @@ TILE bf16_tile(const struct tile *t, const int V, const int C)
             sums[v][c] = vf_pair_zero();
     int64_t at = t->h * LANES * 4;
     for (int64_t i = 0; i < t->k; i += 2, at += PANEL_ROWS * 4) {
-        ask_ahead(t, at, 64, V, C);
+        if (i % 16 == 0)
+            ask_ahead(t, at, 512, V, C);
         vi weights[TILE_PANELS];
         EACH(v, V)
             weights[v] = vi_load(t->panel[v] + at);
@@ -380,12 +387,15 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
 #define PANELS_BY_COLUMNS(NAME, V)                                                                                                         \
     static void NAME##_by_##V(const struct panels *p, int first, int64_t k, const struct column *columns, int n)                           \
     {                                                                                                                                      \
-        for (int at = 0, tiles = (n + TILE_COLUMNS - 1) / TILE_COLUMNS, width; tiles > 0; tiles--, at += width) {                          \
-            struct tile t = {.k = k, .x = columns + at, .stride = p->stride};                                                              \
+        int tiles = (n + TILE_COLUMNS - 1) / TILE_COLUMNS, share = 31 - __builtin_clz((unsigned)tiles | 1);                                \
+        for (int at = 0, done = 0, width; tiles > 0; tiles--, done++, at += width) {                                                       \
+            struct tile t = {.k = k, .x = columns + at, .stride = p->stride, .share = share};                                              \
             width = (n - at + tiles - 1) / tiles;                                                                                          \
             EACH(v, V) {                                                                                                                   \
                 t.panel[v] = p->at[first + v];                                                                                             \
                 t.out[v] = p->out[first + v] + at * p->stride;                                                                             \
+                if (p->next && done < 1 << share)                                                                                          \
+                    t.next[v] = t.panel[v] + p->next + ((p->bytes * (size_t)done) >> share);                                               \
             }                                                                                                                              \
             switch (width) {                                                                                                               \
                 TILES_OF(NAME, V)                                                                                                          \

@@ -62,6 +62,8 @@ void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count,
         exact_panel(work, columns, n, stride, scratch);
         return;
     }
+    panels.bytes = work->w->panel_bytes;
+    panels.next = count == 2 && work[0].w == work[1].w ? 2 * panels.bytes : panels.bytes;
     for (int i = 0; i < count; i++) {
         const struct packed *w = work[i].w;
         panels.at[i] = w->bytes + (size_t)work[i].expert * w->expert_bytes + (size_t)work[i].panel * w->panel_bytes;
