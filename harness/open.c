@@ -35,7 +35,7 @@ bool open_engine(const struct cli *cli, struct opened *opened, int threads, size
                                      .exact = cli_flag(cli, "exact"),
                                      .isa = cli_text(cli, "isa", NULL)};
     bool exactly = strcmp(cli->verb->name, "logits") == 0 || strcmp(cli->verb->name, "verify") == 0; // as references are made
-    const char *kv = cli_text(cli, "kv", exactly ? "f32" : "f16");
+    const char *kv = cli_text(cli, "kv", exactly ? "f32" : "bf16");
     return open_kv_named(kv, &options.kv, err) && (opened->engine = engine_open(opened->file, &options, err));
 }
 

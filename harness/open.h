@@ -22,7 +22,7 @@ struct opened {
     }
 #define OPEN_OPTION_KV                                                                                                                     \
     {                                                                                                                                      \
-        "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f16)"                                                                           \
+        "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (bf16)"                                                                           \
     }
 #define OPEN_OPTION_ISA                                                                                                                    \
     {                                                                                                                                      \

@@ -151,7 +151,7 @@ static bool read_bench(struct plan *plan, const struct json_at *at, struct bench
            (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
            (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
            number_of(at, "generate", 1, 1 << 20, 64, &p->generate, err) && number_of(at, "repeats", 5, 1000, 5, &p->repeats, err) &&
-           number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "f16", &p->kv, err);
+           number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "bf16", &p->kv, err);
 }
 
 /* The cells of one repeat of a bench part. */

@@ -17,7 +17,7 @@ struct plan_model {
 
 /* A cell: one child process. Its specification is what the child gets. */
 struct plan_cell {
-    const char *id, *kind; // "bench/tiny/p512-n64-b1-t2-kv_f16/r3", "bench"
+    const char *id, *kind; // "bench/tiny/p512-n64-b1-t2-kv_bf16/r3", "bench"
     int model;             // index; −1: none
     int repeat;            // 1 …; 0: not repeated
     cJSON *config;

@@ -402,16 +402,20 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
             }                                                                                                                              \
         }                                                                                                                                  \
     }
+/* So few columns wait for memory, which gives one stream sooner than two: panels one after the other. */
+enum { ONE_STREAM = 4 };
+
 #if TILE_PANELS == 2
 #define PANEL_FUNCTION(NAME)                                                                                                               \
     PANELS_BY_COLUMNS(NAME, 1)                                                                                                             \
     PANELS_BY_COLUMNS(NAME, 2)                                                                                                             \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
-        if (p->count == 2)                                                                                                                 \
+        if (p->count == 2 && n > ONE_STREAM)                                                                                               \
             NAME##_by_2(p, 0, k, columns, n);                                                                                              \
         else                                                                                                                               \
-            NAME##_by_1(p, 0, k, columns, n);                                                                                              \
+            for (int first = 0; first < p->count; first++)                                                                                 \
+                NAME##_by_1(p, first, k, columns, n);                                                                                      \
     }
 #else
 #define PANEL_FUNCTION(NAME)                                                                                                               \

@@ -20,7 +20,7 @@ earlier_nights() { # STORE SYSTEM
 check "earlier nights are imported" earlier_nights slower.db ""
 "$JEOUL" nightly night.json --out slower --store slower.db >slower.txt 2>slower.err
 check "a confirmed regression makes exit code 3" test $? -eq 3
-check "its series are named" grep -q 'confirmed *bench/t/p64-n8-b1-t1-kv_f16 *decode_throughput' slower.txt
+check "its series are named" grep -q 'confirmed *bench/t/p64-n8-b1-t1-kv_bf16 *decode_throughput' slower.txt
 check "accuracy that did not change is ok" grep -q 'ok *eval/t/builtin_ko_particles *acc' slower.txt
 check "it was measured three times more" bash -c "$JEOUL results list --store slower.db --json | jq -e '[.[] | select(.rerun_of)] | length == 3'"
 check "reruns have the suspect cells only" bash -c "$JEOUL results export latest --store slower.db | jq -e '.cells | all(.kind == \"bench\")'"
