@@ -6,9 +6,11 @@
 #define JEOUL_DATASETS_H
 
 #include "base/error.h"
+#include "base/hash.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum record_format {
     RECORD_JSON_LINES, // "jsonl": one object a line
@@ -46,5 +48,64 @@ bool records_join(cJSON *records, cJSON *more, const char *name, struct error *e
 
 /* By name: "jsonl", "json", "tsv" … False when unknown. */
 bool record_format_named(const char *name, enum record_format *out);
+
+/* --- sources: where sets come from and where they lie; datasets/sources/NAME.json, docs/data.md has the format
+ * ---------------------------- */
+
+struct source_file {
+    const char *path;           // below --data DIR, and below data/ in the cache: "hellaswag/hellaswag_val.jsonl"
+    const char *split, *subset; // "validation", "abstract_algebra"; "" for none
+    const char *labels_of;      // this file's records are joined to those of that path; NULL: it stands alone
+    const char *url;            // NULL: this form isn't published (url_reason tells)
+    const char *url_reason;
+    const char *member; // the URL is an archive and `path` holds this member of it; NULL: `path` holds what the URL gives
+    const char *sha256; // of the file at `path`; NULL: not known (sha256_reason tells)
+    const char *sha256_reason;
+    int64_t bytes;              // of the file at `path`; −1: not known
+    const char *archive_sha256; // of the archive; NULL: not known
+    int64_t archive_bytes;
+    const char *note; // what is unusual about it ("1,000 of 10,042 records"); NULL: nothing
+    struct record_options options;
+};
+
+struct source {
+    const char *name, *title;
+    const char *licence, *licence_evidence; // who says so, and where
+    const char *licence_url;                // its text; NULL: not published as one file
+    bool redistributable;                   // false: everyone fetches their own copy
+    bool gated;                             // the server wants a token
+    struct source_file *files;              // where several have one split and subset, the first that is there is read
+    int n_files;
+};
+
+/* Reads DIRECTORY/NAME.json. NULL on failure; an unknown name is answered with the nearest ones. Free with source_free. */
+struct source *source_read(const char *directory, const char *name, struct error *err) MUST_CHECK;
+
+/* From a document that is already parsed (taken over, also on failure); `file` names it in messages. */
+struct source *source_parse(const char *file, cJSON *document, struct error *err) MUST_CHECK;
+void source_free(struct source *source);
+
+/* The names of all sources in a directory, sorted, as an array of strings. */
+cJSON *source_names(const char *directory, struct error *err) MUST_CHECK;
+
+/* Where files lie: in `data` (--data DIR) when it is given, and nowhere else; else in `cache`/data. */
+struct data_places {
+    const char *data, *cache;
+};
+
+/* What was read, for the record: results name it. */
+struct source_used {
+    char path[4096];
+    char sha256[HASH_HEX];
+    const char *note; // of the file; NULL: nothing
+};
+
+/* The records of a split (and subset, "" for none), labels joined. A file in the cache must have the sha256 that the source names. When
+ * nothing is there, the message says where it was looked for and the way out. `used` may be NULL. */
+cJSON *source_records(const struct source *source, const char *split, const char *subset, const struct data_places *places, size_t limit,
+                      struct source_used *used, struct error *err) MUST_CHECK;
+
+/* $XDG_CACHE_HOME/jeoul, else ~/.cache/jeoul; it need not exist. */
+bool cache_directory(char *out, size_t n, struct error *err) MUST_CHECK;
 
 #endif
