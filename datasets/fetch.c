@@ -266,18 +266,21 @@ bool fetch_source(const struct source *source, const struct fetch_options *optio
     return ok;
 }
 
-void fetch_state(const struct source *source, const char *cache, int *present, int *wanted, int64_t *bytes)
+struct fetch_state fetch_state(const struct source *source, const char *cache)
 {
     struct data_places places = {.cache = cache};
+    struct fetch_state state = {0};
+    struct stat status;
     char path[4096];
-    *present = *wanted = 0;
-    *bytes = 0;
     for (int i = 0; i < source->n_files; i++) {
         const struct source_file *file = &source->files[i];
         if (!file->url)
             continue;
-        ++*wanted;
-        *present += source_path(&places, file, path, sizeof path, NULL) && access(path, F_OK) == 0;
-        *bytes = *bytes < 0 || file->bytes < 0 ? -1 : *bytes + file->bytes;
+        bool there = source_path(&places, file, path, sizeof path, NULL) && stat(path, &status) == 0;
+        state.wanted++;
+        state.present += there;
+        state.unsized += !there && file->bytes < 0;
+        state.bytes += there ? status.st_size : file->bytes > 0 ? file->bytes : 0;
     }
+    return state;
 }

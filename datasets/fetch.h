@@ -30,8 +30,13 @@ struct fetch_summary {
 bool fetch_source(const struct source *source, const struct fetch_options *options, struct fetch_summary *out,
                   struct error *err) MUST_CHECK;
 
-/* How many of a source's published files are in the cache, of how many, and the bytes of all (−1: not all are known). No sums are made. */
-void fetch_state(const struct source *source, const char *cache, int *present, int *wanted, int64_t *bytes);
+/* How many of a source's published files are in the cache, of how many; the bytes of all those whose size is known, and the number of the
+ * others. No sums are made. */
+struct fetch_state {
+    int present, wanted, unsized;
+    int64_t bytes;
+};
+struct fetch_state fetch_state(const struct source *source, const char *cache);
 
 /* A GGUF model: a URL, "owner/repo" when there is one GGUF in it, "owner/repo:FILE" or "owner/repo:Q4_K_M". All parts of a split file
  * (-00001-of-0000N) are fetched. `sha256` is of the file, NULL: what the hub says. The path of the (first) file into `path`. */

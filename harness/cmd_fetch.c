@@ -1,6 +1,7 @@
 /* jeoul fetch: evaluation sets and models into the cache. */
 #include "harness/verbs.h"
 
+#include "base/json.h"
 #include "datasets/fetch.h"
 #include "harness/places.h"
 
@@ -91,37 +92,32 @@ static bool fetch_set(const char *directory, const char *name, const struct fetc
 
 static cJSON *list_row(const struct source *source, const char *cache)
 {
-    int present, wanted;
-    int64_t bytes;
-    fetch_state(source, cache, &present, &wanted, &bytes);
+    struct fetch_state state = fetch_state(source, cache);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", source->name);
     cJSON_AddStringToObject(row, "title", source->title);
     cJSON_AddStringToObject(row, "licence", source->licence);
     cJSON_AddBoolToObject(row, "redistributable", source->redistributable);
-    cJSON_AddNumberToObject(row, "files", wanted);
-    cJSON_AddNumberToObject(row, "cached", present);
-    if (bytes >= 0)
-        cJSON_AddNumberToObject(row, "bytes", (double)bytes);
-    else {
-        cJSON_AddNullToObject(row, "bytes");
-        cJSON_AddStringToObject(row, "bytes_reason", "the size of some files is not known before they are fetched");
-    }
+    cJSON_AddNumberToObject(row, "files", state.wanted);
+    cJSON_AddNumberToObject(row, "cached", state.present);
+    cJSON_AddNumberToObject(row, "bytes_known", (double)state.bytes);
+    cJSON_AddNumberToObject(row, "files_of_unknown_size", state.unsized);
     return row;
 }
 
 static void print_list(const cJSON *rows)
 {
     const cJSON *row;
-    printf("%-20s %-16s %10s %10s  %s\n", "set", "licence", "size", "cached", "");
+    printf("%-20s %-16s %12s %9s\n", "set", "licence", "size", "cached");
     cJSON_ArrayForEach(row, rows) {
-        const cJSON *bytes = cJSON_GetObjectItem(row, "bytes");
-        char cached[32];
-        snprintf(cached, sizeof cached, "%d/%d", (int)cJSON_GetObjectItem(row, "cached")->valuedouble,
-                 (int)cJSON_GetObjectItem(row, "files")->valuedouble);
-        printf("%-20s %-16s %10s %10s  %s\n", cJSON_GetObjectItem(row, "name")->valuestring,
-               cJSON_GetObjectItem(row, "licence")->valuestring, cJSON_IsNumber(bytes) ? bytes_for_people(bytes->valuedouble) : "not known",
-               cached, cJSON_IsTrue(cJSON_GetObjectItem(row, "redistributable")) ? "" : "not to be passed on");
+        char cached[32], size[48] = "not known";
+        double bytes = json_real(row, "bytes_known");
+        bool all = json_real(row, "files_of_unknown_size") == 0;
+        snprintf(cached, sizeof cached, "%d/%d", (int)json_real(row, "cached"), (int)json_real(row, "files"));
+        if (all || bytes > 0)
+            snprintf(size, sizeof size, "%s%s", all ? "" : "> ", bytes_for_people(bytes));
+        printf("%-20s %-16s %12s %9s%s\n", json_text(row, "name"), json_text(row, "licence"), size, cached,
+               cJSON_IsTrue(cJSON_GetObjectItem(row, "redistributable")) ? "" : "  not to be passed on");
     }
 }
 
