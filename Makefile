@@ -99,8 +99,11 @@ $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 tests: $(TESTS)
 unit-tests: tests
 	tests/run-units $(TESTS)
-e2e-tests: $(PROGRAM)
-	JEOUL=$(abspath $(PROGRAM)) tests/run-e2e
+e2e-tests: $(PROGRAM) $(OUT)/tests/serve
+	JEOUL=$(abspath $(PROGRAM)) SERVE=$(abspath $(OUT)/tests/serve) tests/run-e2e
+$(OUT)/tests/serve: tests/hostile/serve.c tests/hostile.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(LDFLAGS)
 
 # ThreadSanitizer's program is a plain one.
 $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call library,base)
