@@ -295,7 +295,7 @@ enum http_end http_get(const struct http_request *request, struct http_answer *a
         return end;
     }
     char *url = urls, *next = urls + HTTP_MAX_URL;
-    strcpy(url, request->url);
+    memcpy(url, request->url, strlen(request->url) + 1); // its length was checked above
     for (int hops = 0;; hops++) {
         end = one_hop(&exchange, url, next, err);
         if (end != HTTP_DONE || !next[0])

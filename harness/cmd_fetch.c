@@ -195,10 +195,10 @@ const struct cli_verb verb_fetch = {
             "licence beside them. A gated set's token is taken from HF_TOKEN and sent to the\n"
             "hub alone; proxies from https_proxy, no_proxy. Prints licences, or the path of\n"
             "the model (all parts of a split one are fetched). See docs/data.md.",
-    .example = "jeoul fetch hellaswag kobest && jeoul fetch model allenai/OLMoE-1B-7B-0924-GGUF:Q4_K_M",
+    .example = "jeoul fetch hellaswag kobest && jeoul fetch model OWNER/REPO:Q4_K_M",
     .run = run,
     .options = {{"list", 0, NULL, "list the sets: licence, size, what is cached"},
-                {"mirror", 0, "URL", "a served cache directory instead of the publishers (JEOUL_MIRROR)"},
+                {"mirror", 0, "URL", "ask a served cache directory instead (JEOUL_MIRROR)"},
                 {"offline", 0, NULL, "never touch the network: what is missing is an error"},
                 {"sha256", 0, "HEX", "what the model's file has to have"},
                 {"json", 0, NULL, "the list as JSON"}},
