@@ -73,7 +73,6 @@ struct source {
     const char *licence, *licence_evidence; // who says so, and where
     const char *licence_url;                // its text; NULL: not published as one file
     bool redistributable;                   // false: everyone fetches their own copy
-    bool gated;                             // the server wants a token
     struct source_file *files;              // where several have one split and subset, the first that is there is read
     int n_files;
 };

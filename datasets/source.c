@@ -121,17 +121,15 @@ static bool read_file(struct owned *owned, const struct json_at *at, struct sour
 
 static bool read_source(struct owned *owned, const char *name, struct error *err)
 {
-    static const char *const keys[] = {"name",  "title", "licence", "licence_url", "licence_evidence", "redistributable",
-                                       "gated", "note",  "files",   NULL};
+    static const char *const keys[] = {"name", "title", "licence", "licence_url", "licence_evidence", "redistributable", "files", NULL};
     struct source *source = &owned->source;
     struct json_at root = json_root(name, owned->document), files = json_member(&root, "files"),
-                   redistributable = json_member(&root, "redistributable"), gated = json_member(&root, "gated");
+                   redistributable = json_member(&root, "redistributable");
     if (!json_only(&root, keys, err) || !json_filled(&root, "name", &source->name, err) ||
         !read_optional(&root, "title", &source->title, err) || !json_filled(&root, "licence", &source->licence, err) ||
         !read_optional(&root, "licence_url", &source->licence_url, err) ||
         !read_optional(&root, "licence_evidence", &source->licence_evidence, err) ||
-        !json_bool_or(&redistributable, false, &source->redistributable, err) || !json_bool_or(&gated, false, &source->gated, err) ||
-        !json_array(&files, &source->n_files, err))
+        !json_bool_or(&redistributable, false, &source->redistributable, err) || !json_array(&files, &source->n_files, err))
         return false;
     if (!path_stays_below(source->name) || strchr(source->name, '/'))
         return json_error(&root, err, "the name \"%.60s\" is no file name", source->name);
