@@ -16,12 +16,12 @@ MODE    ?= release
 CC      := gcc
 PREFIX  ?= /usr/local
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev gnuplot-nox
+BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev libarchive-dev libcurl4-openssl-dev gnuplot-nox
 TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3
 LINT_PACKAGES  := clang-format clang-tidy
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
-LIBRARIES := libcjson sqlite3 libpcre2-8 libcrypto hwloc
+LIBRARIES := libcjson sqlite3 libpcre2-8 libcrypto hwloc libarchive libcurl
 # Asked for only when something is compiled, so that `make run` on a bare machine can install pkg-config first.
 LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $$(shell pkg-config --cflags $(LIBRARIES)))$(LIBRARY_CFLAGS)
 LIBRARY_LIBS   = $(eval LIBRARY_LIBS := $$(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
@@ -99,8 +99,11 @@ $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 tests: $(TESTS)
 unit-tests: tests
 	tests/run-units $(TESTS)
-e2e-tests: $(PROGRAM)
-	JEOUL=$(abspath $(PROGRAM)) tests/run-e2e
+e2e-tests: $(PROGRAM) $(OUT)/tests/serve
+	JEOUL=$(abspath $(PROGRAM)) SERVE=$(abspath $(OUT)/tests/serve) tests/run-e2e
+$(OUT)/tests/serve: tests/hostile/serve.c tests/hostile.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(LDFLAGS)
 
 # ThreadSanitizer's program is a plain one.
 $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call library,base)

@@ -18,6 +18,16 @@ static int line_of(const char *bytes, size_t offset)
     return line;
 }
 
+/* The offset of a \u0000, n when there is none: strings end at a NUL here, so that the rest of such a one would be lost without a word. */
+static size_t escaped_nul_at(const char *bytes, size_t n)
+{
+    const char *end = bytes + n;
+    for (const char *at = bytes; (at = memchr(at, '\\', (size_t)(end - at))) && at + 1 < end; at += 2)
+        if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0)
+            return (size_t)(at - bytes);
+    return n;
+}
+
 cJSON *json_parse(const char *file, const char *bytes, size_t n, struct error *err)
 {
     size_t bad = utf8_invalid_at(bytes, n);
@@ -28,6 +38,11 @@ cJSON *json_parse(const char *file, const char *bytes, size_t n, struct error *e
     const char *nul = memchr(bytes, '\0', n);
     if (nul) {
         error_set(err, ERROR_INPUT, "%s: line %d: a NUL byte in the text", file, line_of(bytes, (size_t)(nul - bytes)));
+        return NULL;
+    }
+    size_t escaped = escaped_nul_at(bytes, n);
+    if (escaped < n) {
+        error_set(err, ERROR_INPUT, "%s: line %d: a NUL character (\\u0000) in a string", file, line_of(bytes, escaped));
         return NULL;
     }
     if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) { // a byte order mark is no part of the document

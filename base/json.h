@@ -21,8 +21,8 @@ struct json_at {
     char path[256]; // "bench.threads[1]", empty at the root
 };
 
-/* Parses a whole text (NUL bytes, trailing bytes and invalid UTF-8 are refused; the line of a syntax error is named). NULL on failure;
- * free with cJSON_Delete. `file` names it in messages. */
+/* Parses a whole text (NULs, escaped ones too, trailing bytes and invalid UTF-8 are refused; the line of a syntax error is named). NULL on
+ * failure; free with cJSON_Delete. `file` names it in messages. */
 cJSON *json_parse(const char *file, const char *bytes, size_t n, struct error *err) MUST_CHECK;
 
 /* Reads and parses a file of at most limit_bytes. */
