@@ -305,8 +305,8 @@ Test(kernels, two_panels_are_each_as_alone)
                     poison(both[0], MAX_COLUMNS * STRIDE);
                     multiply(kernels, packed, a_panel, k, a->columns, n, alone[0]);
                     multiply(kernels, packed, b_panel, k, a->columns, n, alone[1]);
-                    kernels->panels[packed](&(struct panels){2, {a_panel, b_panel}, {both[0], both[0] + PANEL_ROWS}, STRIDE}, k, a->columns,
-                                            n);
+                    kernels->panels[packed](&(struct panels){2, {a_panel, b_panel}, {both[0], both[0] + PANEL_ROWS}, STRIDE, 0, 0}, k,
+                                            a->columns, n);
                     for (int c = 0; c < MAX_COLUMNS; c++)
                         for (int r = 0; r < STRIDE; r++) {
                             bool written = c < n && r < 2 * PANEL_ROWS;
