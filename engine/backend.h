@@ -26,6 +26,12 @@ struct weight {
     void *packed; // the backend's
 };
 
+/* The file that weights come from. */
+struct weights_source {
+    const char *path;
+    uint64_t identity; // another number for every other content
+};
+
 /* Which rows a step computes. */
 struct batch {
     int n;
@@ -91,8 +97,12 @@ struct backend_ops {
 
     void (*close)(struct backend *);
 
-    /* Weights. Load packs the tensor and sets w->packed; unload frees it. After load the backend no longer reads the file's bytes of a
-     * WEIGHT_MATRIX that it packed, and says so with *file_bytes_unused. */
+    /* Weights. Begin, then load for each in an order that depends on the model only, then end; unload for each that was loaded. Load packs
+     * the tensor, or finds it packed, and sets w->packed. After load the backend no longer reads the file's bytes of a WEIGHT_MATRIX that
+     * it packed, and says so with *file_bytes_unused. End is false where what was found packed is not this model after all: everything has
+     * to be unloaded and loaded again, which then succeeds. */
+    void (*weights_begin)(struct backend *, const struct weights_source *);
+    bool (*weights_end)(struct backend *);
     bool (*weight_load)(struct backend *, struct weight *w, enum weight_use use, bool *file_bytes_unused, struct error *);
     void (*weight_unload)(struct backend *, struct weight *w);
 
@@ -181,6 +191,6 @@ struct backend_limits {
 
 /* The CPU backend (engine/cpu/): scalar, AVX2, AVX-512. */
 struct backend *cpu_backend_open(const struct engine_options *, const struct backend_limits *, struct error *) MUST_CHECK;
-struct engine_facts cpu_backend_facts(const struct backend *); // backend, isa, threads, packed_bytes, kv_bytes
+struct engine_facts cpu_backend_facts(const struct backend *); // backend, isa, threads, packing, kv_bytes
 
 #endif

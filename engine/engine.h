@@ -128,23 +128,35 @@ struct engine;
 enum engine_kv { ENGINE_KV_F16, ENGINE_KV_BF16, ENGINE_KV_F32 };
 
 struct engine_options {
-    int threads;       // 0: every online CPU
-    enum engine_kv kv; // type of the K and V cache
-    size_t kv_tokens;  // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
-    int max_rows;      // rows that one step may hold; 0: 512
-    bool exact;        // float activations (weights dequantised on the fly): the reference, slow
-    const char *isa;   // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
+    int threads;            // 0: every online CPU
+    enum engine_kv kv;      // type of the K and V cache
+    size_t kv_tokens;       // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
+    int max_rows;           // rows that one step may hold; 0: 512
+    bool exact;             // float activations (weights dequantised on the fly): the reference, slow
+    const char *isa;        // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
+    bool no_pack;           // weights stay in the file and are packed at every use: starts at once, needs no memory of its own, is slower
+    const char *pack_cache; // directory where the packed form is kept and found again (docs/loading.md); NULL: $JEOUL_PACK_CACHE; "": none.
+                            // It lives as long as the engine. Not used with no_pack and exact
 };
 
 /* Loads and packs the model. The file may be closed afterwards only with the engine (the engine keeps using it). */
 struct engine *engine_open(struct model_file *file, const struct engine_options *options, struct error *err) MUST_CHECK;
 void engine_close(struct engine *engine);
 
+/* What became of the cache of packed weights. */
+enum engine_pack_cache { ENGINE_PACK_CACHE_NONE, ENGINE_PACK_CACHE_USED, ENGINE_PACK_CACHE_BUILT, ENGINE_PACK_CACHE_FAILED };
+extern const char *const engine_pack_cache_names[]; // "none", "used", "built", "failed"
+
 struct engine_facts {
     const char *backend, *isa; // "cpu", "avx512"
     int threads, max_rows, n_vocab, context_length;
     size_t kv_tokens;
-    uint64_t packed_bytes; // memory that the packed weights take
+    uint64_t packed_bytes;      // memory that the packed weights take
+    uint64_t packed_from_bytes; // bytes of the file that were packed at load; 0 where they were found packed, or are not packed
+    uint64_t pack_ns;           // the time that took, reading the file among it
+    uint64_t memory_ns;         // the time that the first use of the packed weights' memory took besides
+    enum engine_pack_cache pack_cache;
+    const char *pack_note; // one line on a cache that could not be used or written; "": nothing to say. Lives as long as the engine
     uint64_t kv_bytes;     // memory of the cache
     uint64_t load_ns;
 };
@@ -226,6 +238,9 @@ enum engine_probe {
     ENGINE_PROBE_BF16,           // operations/s of the BF16 dot product; null (false, ERROR_NONE in err->code) where there is none
 };
 bool engine_probe(enum engine_probe probe, int threads, double seconds, double *rate_per_s, struct error *err) MUST_CHECK;
+
+/* Bytes/s that `threads` threads copy (memcpy, each byte counted once) between memory beyond the caches, in about `seconds`. */
+bool engine_probe_copy(int threads, double seconds, double *bytes_per_s, struct error *err) MUST_CHECK;
 
 /* Instruction sets compiled in and usable on this machine, widest first, NULL-terminated: {"avx512", "avx2", "scalar", NULL}. */
 const char *const *engine_isas(void);

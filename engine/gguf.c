@@ -7,6 +7,7 @@
  * several files; the first has the metadata, each has tensors. */
 #include "engine/gguf_file.h"
 
+#include "base/checksum.h"
 #include "base/memory.h"
 
 #include <fcntl.h>
@@ -300,6 +301,13 @@ static bool parse(struct model_file *file, struct error *err)
     return place_tensors(file, (c->at + alignment - 1) / alignment * alignment, err);
 }
 
+static uint64_t stamp_of(const struct stat *status)
+{
+    int64_t facts[] = {(int64_t)status->st_size,         (int64_t)status->st_ino,         (int64_t)status->st_mtim.tv_sec,
+                       (int64_t)status->st_mtim.tv_nsec, (int64_t)status->st_ctim.tv_sec, (int64_t)status->st_ctim.tv_nsec};
+    return checksum(facts, sizeof facts, 0);
+}
+
 static struct model_file *open_one(const char *path, struct error *err)
 {
     struct model_file *file = calloc(1, sizeof *file);
@@ -320,6 +328,7 @@ static struct model_file *open_one(const char *path, struct error *err)
         goto fail;
     }
     file->size = (uint64_t)status.st_size;
+    file->stamp = stamp_of(&status);
     if (file->size) {
         void *map = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED) {
@@ -466,25 +475,26 @@ bool gguf_refuse_type(const struct model_file *file, const struct tensor *tensor
     return false;
 }
 
-static void advise(const struct tensor *tensor, int advice, bool inner)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
-    begin = inner ? (begin + page - 1) / page * page : begin / page * page;
-    end = inner ? end / page * page : (end + page - 1) / page * page;
-    if (tensor->data && end > begin)
-        (void)madvise((void *)begin, end - begin, advice); // advice only: nothing depends on it
-}
-
 void gguf_drop(const struct model_file *file, const struct tensor *tensor)
 {
     (void)file;
-    advise(tensor, MADV_DONTNEED, true);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
+    begin = (begin + page - 1) / page * page, end = end / page * page;
+    if (tensor->data && end > begin)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); // advice only: nothing depends on it
 }
 
-void gguf_prefetch(const struct model_file *file, const struct tensor *tensor)
+uint64_t gguf_identity(const struct model_file *file)
 {
-    (void)file;
-    advise(tensor, MADV_WILLNEED, false);
+    uint64_t identity = 0;
+    for (; file; file = file->next) {
+        uint64_t head = file->size; // up to the first tensor
+        for (size_t i = 0; i < file->n_tensors; i++)
+            head = file->tensors[i].data && file->tensors[i].offset < head ? file->tensors[i].offset : head;
+        uint64_t facts[] = {identity, file->stamp, checksum(file->bytes, head, 0)};
+        identity = checksum(facts, sizeof facts, 0);
+    }
+    return identity;
 }
 
 bool model_file_tensor(struct model_file *file, size_t index, struct model_tensor *out)

@@ -68,8 +68,12 @@ const struct tensor *gguf_tensor_at(const struct model_file *file, size_t index)
 uint32_t gguf_tensor_type(const struct model_file *file, const struct tensor *tensor); // GGUF's number, for messages
 bool gguf_refuse_type(const struct model_file *file, const struct tensor *tensor, struct error *err) MUST_CHECK; // false: its type
 
-/* Tells the kernel that a tensor's pages are no longer needed (they were packed elsewhere), or soon will be. */
+/* Tells the kernel that a tensor's pages are no longer needed (they were packed elsewhere). */
 void gguf_drop(const struct model_file *file, const struct tensor *tensor);
-void gguf_prefetch(const struct model_file *file, const struct tensor *tensor);
+
+/* A number that is the same for the same file only, over all parts: of metadata and the list of tensors, byte by byte, of sizes, inodes and
+ * the times of the last changes of content and of inode. The latter cannot be set back by a program: a copy over the file under its old
+ * date is another file. */
+uint64_t gguf_identity(const struct model_file *file);
 
 #endif

@@ -10,6 +10,7 @@ struct model_file {
     char *path;
     const uint8_t *bytes;
     uint64_t size;
+    uint64_t stamp; // of the file's size, inode and times at open: changes with every write through the file system
     struct gguf_value *values;
     size_t n_values;
     struct tensor *tensors;

@@ -200,9 +200,7 @@ static bool load_weight(void *context, struct weight *w, const char *name, enum 
         return error_set(err, ERROR_INPUT, "%s: tensor %s is %s, F32 is wanted for norms and biases", gguf_path(model->file), name,
                          tensor->format->name);
     w->tensor = tensor;
-    bool unused = false, matrix = use == WEIGHT_MATRIX || use == WEIGHT_EXPERTS, in_file = gguf_tensor(model->file, name) == tensor;
-    if (matrix && in_file)
-        gguf_prefetch(model->file, tensor);
+    bool unused = false, in_file = tied || gguf_tensor(model->file, name) == tensor;
     if (!model->backend->ops->weight_load(model->backend, w, use, &unused, err)) {
         w->tensor = NULL;
         return error_prefix(err, "%s: tensor %s", gguf_path(model->file), name);
@@ -270,7 +268,17 @@ bool model_load(struct model *model, struct model_file *file, struct backend *ba
     model->layers = memory_array((size_t)model->config.n_layers, sizeof *model->layers, "layers", err);
     if (!model->layers)
         return false;
-    return check_tensors(model, err) && model_each_weight(model, load_weight, model, err);
+    if (!check_tensors(model, err))
+        return false;
+    struct weights_source source = {.path = gguf_path(file), .identity = gguf_identity(file)};
+    for (;;) {
+        backend->ops->weights_begin(backend, &source);
+        if (!model_each_weight(model, load_weight, model, err))
+            return false;
+        if (backend->ops->weights_end(backend))
+            return true;
+        (void)!model_each_weight(model, unload_weight, model, NULL);
+    }
 }
 
 void model_unload(struct model *model)

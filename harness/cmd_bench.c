@@ -26,6 +26,7 @@ struct benching {
     int n, repeats, warmups;
     struct bench_limit limits[BENCH_MAX_LIMITS];
     int n_limits;
+    double copy_bytes_per_s; // the best of several probes; 0: not probed
 };
 
 static const struct bench_limit *limit_of(const struct benching *b, const char *metric, int threads)
@@ -120,6 +121,45 @@ static void add_limits(const struct benching *b, cJSON *root)
     }
 }
 
+/* How fast weights were packed, beside how fast this machine copies. */
+static double pack_rate(const struct engine_facts *facts)
+{
+    return facts->pack_ns ? (double)facts->packed_from_bytes * 1e9 / (double)facts->pack_ns : 0;
+}
+
+static void add_number_or_null(cJSON *object, const char *key, double value)
+{
+    cJSON_AddItemToObject(object, key, value > 0 ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+
+static void add_load(const struct benching *b, const struct engine_facts *facts, cJSON *root)
+{
+    cJSON *load = cJSON_AddObjectToObject(root, "load");
+    double rate = pack_rate(facts);
+    cJSON_AddNumberToObject(load, "seconds", (double)facts->load_ns * 1e-9);
+    cJSON_AddStringToObject(load, "pack_cache", engine_pack_cache_names[facts->pack_cache]);
+    cJSON_AddNumberToObject(load, "packed_bytes", (double)facts->packed_bytes);
+    cJSON_AddNumberToObject(load, "packed_from_bytes", (double)facts->packed_from_bytes);
+    add_number_or_null(load, "pack_seconds", (double)facts->pack_ns * 1e-9);
+    add_number_or_null(load, "memory_seconds", (double)facts->memory_ns * 1e-9);
+    add_number_or_null(load, "pack_bytes_per_s", rate);
+    add_number_or_null(load, "copy_bytes_per_s", b->copy_bytes_per_s);
+    add_number_or_null(load, "pack_share_of_copy", b->copy_bytes_per_s > 0 ? rate / b->copy_bytes_per_s : 0);
+}
+
+static void print_load(const struct benching *b, const struct engine_facts *facts)
+{
+    double rate = pack_rate(facts);
+    printf("loaded in %s s", number_for_people((double)facts->load_ns * 1e-9));
+    if (facts->pack_cache == ENGINE_PACK_CACHE_USED)
+        printf(", found packed");
+    else if (rate > 0)
+        printf(", packed at %s/s", bytes_for_people(rate));
+    if (rate > 0 && b->copy_bytes_per_s > 0)
+        printf(", %s %% of copying", number_for_people(100 * rate / b->copy_bytes_per_s));
+    printf("\n");
+}
+
 static bool report(const struct benching *b, bool json, struct error *err)
 {
     static const char *const phase_names[2] = {"prefill", "decode"}, *const utilisation_names[2] = {"mfu", "mbu"};
@@ -130,6 +170,7 @@ static bool report(const struct benching *b, bool json, struct error *err)
     cJSON_AddStringToObject(root, "isa", facts.isa);
     cJSON_AddNumberToObject(root, "load_ns", (double)facts.load_ns);
     add_limits(b, root);
+    add_load(b, &facts, root);
     if (!json) {
         printf("%s, %s, %s\n\n%-8s %7s %6s %8s %12s %21s %7s %8s\n", b->o.info.name, b->o.info.quantisation, facts.isa, "phase", "tokens",
                "batch", "threads", "tok/s", "95 % interval", "CV", "of limit");
@@ -165,12 +206,26 @@ static bool report(const struct benching *b, bool json, struct error *err)
                        number_for_people(s.median), number_for_people(s.ci95_low), number_for_people(s.ci95_high),
                        100 * (s.n > 1 ? s.cv : 0), u.median > 0 ? number_for_people(100 * u.median) : "–");
         }
+    if (!json && ok)
+        print_load(b, &facts);
     char *text = json && ok ? cJSON_Print(root) : NULL;
     if (text)
         puts(text);
     free(text);
     cJSON_Delete(root);
     return ok;
+}
+
+static bool probe_copy(struct benching *b, int threads, struct error *err)
+{
+    enum { ROUNDS = 4 };
+    for (int round = 0; round < ROUNDS; round++) { // the best: neighbours only ever take away
+        double rate;
+        if (!engine_probe_copy(threads, 0.1, &rate, err))
+            return false;
+        b->copy_bytes_per_s = rate > b->copy_bytes_per_s ? rate : b->copy_bytes_per_s;
+    }
+    return true;
 }
 
 static bool prepare(struct cli *cli, struct benching *b, struct error *err)
@@ -214,8 +269,10 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
             }
     if (!open_engine(cli, &b->o, most_threads, room, most_batch > 512 ? most_batch : 512, err))
         return false;
-    b->n_limits = cli_flag(cli, "no-limits") ? 0 : bench_limits(most_threads, 0.4, b->limits, err);
-    return b->n_limits >= 0;
+    if (cli_flag(cli, "no-limits"))
+        return true;
+    b->n_limits = bench_limits(most_threads, 0.4, b->limits, err);
+    return b->n_limits >= 0 && probe_copy(b, most_threads, err);
 }
 
 static int run(struct cli *cli, struct error *err)
@@ -239,7 +296,8 @@ const struct cli_verb verb_bench = {
     .summary = "Measure prefill and decode throughput of a model on this machine",
     .text = "Every combination of --prompt, --batch and --threads is a configuration. Repeats are interleaved\n"
             "between configurations; the table gives the median with its bootstrap 95 % interval, and the\n"
-            "share of the machine's own limit (int8 or float peak in prefill, read bandwidth in decode).",
+            "share of the machine's own limit (int8 or float peak in prefill, read bandwidth in decode).\n"
+            "The last line tells how the model was loaded, beside the speed of copying memory.",
     .example = "jeoul bench -m model.gguf -p 512 -n 64 -b 1,4 -t 1,2 -r 5 --json",
     .run = run,
     .options = {OPEN_OPTION_MODEL,
@@ -254,5 +312,7 @@ const struct cli_verb verb_bench = {
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_KV,
                 OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT},
+                OPEN_OPTION_EXACT,
+                OPEN_OPTION_NO_PACK,
+                OPEN_OPTION_PACK_CACHE},
 };

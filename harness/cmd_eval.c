@@ -231,5 +231,7 @@ const struct cli_verb verb_eval = {
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
                 OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT},
+                OPEN_OPTION_EXACT,
+                OPEN_OPTION_NO_PACK,
+                OPEN_OPTION_PACK_CACHE},
 };

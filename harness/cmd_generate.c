@@ -132,5 +132,7 @@ const struct cli_verb verb_generate = {
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
                 OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT},
+                OPEN_OPTION_EXACT,
+                OPEN_OPTION_NO_PACK,
+                OPEN_OPTION_PACK_CACHE},
 };

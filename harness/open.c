@@ -1,6 +1,7 @@
 /* Opening models for the verbs: see open.h. */
 #include "harness/open.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool open_file(const struct cli *cli, struct opened *opened, struct error *err)
@@ -33,10 +34,17 @@ bool open_engine(const struct cli *cli, struct opened *opened, int threads, size
                                      .kv_tokens = kv_tokens,
                                      .max_rows = max_rows,
                                      .exact = cli_flag(cli, "exact"),
-                                     .isa = cli_text(cli, "isa", NULL)};
+                                     .isa = cli_text(cli, "isa", NULL),
+                                     .no_pack = cli_flag(cli, "no-pack"),
+                                     .pack_cache = cli_text(cli, "pack-cache", NULL)};
     bool exactly = strcmp(cli->verb->name, "logits") == 0 || strcmp(cli->verb->name, "verify") == 0; // as references are made
     const char *kv = cli_text(cli, "kv", exactly ? "f32" : "bf16");
-    return open_kv_named(kv, &options.kv, err) && (opened->engine = engine_open(opened->file, &options, err));
+    if (!open_kv_named(kv, &options.kv, err) || !(opened->engine = engine_open(opened->file, &options, err)))
+        return false;
+    struct engine_facts facts = engine_facts(opened->engine);
+    if (*facts.pack_note)
+        fprintf(stderr, "jeoul: packed weights: %s\n", facts.pack_note);
+    return true;
 }
 
 void open_close(struct opened *opened)

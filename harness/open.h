@@ -22,7 +22,7 @@ struct opened {
     }
 #define OPEN_OPTION_KV                                                                                                                     \
     {                                                                                                                                      \
-        "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (bf16)"                                                                           \
+        "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (bf16)"                                                                          \
     }
 #define OPEN_OPTION_ISA                                                                                                                    \
     {                                                                                                                                      \
@@ -32,10 +32,19 @@ struct opened {
     {                                                                                                                                      \
         "exact", 0, NULL, "float activations: the reference, slow"                                                                         \
     }
+#define OPEN_OPTION_NO_PACK                                                                                                                \
+    {                                                                                                                                      \
+        "no-pack", 0, NULL, "use weights from the file: starts at once, runs slower"                                                       \
+    }
+#define OPEN_OPTION_PACK_CACHE                                                                                                             \
+    {                                                                                                                                      \
+        "pack-cache", 0, "DIR", "keep packed weights there ($JEOUL_PACK_CACHE; none)"                                                      \
+    }
 
 bool open_file(const struct cli *cli, struct opened *opened, struct error *err) MUST_CHECK; // file and info
 bool open_tokenizer(struct opened *opened, struct error *err) MUST_CHECK;
-/* The engine by --kv, --isa, --exact and the given numbers (0: the engine's defaults). */
+/* The engine by --kv, --isa, --exact, --no-pack, --pack-cache and the given numbers (0: the engine's defaults). Says on stderr when the
+ * cache of packed weights is of no use. */
 bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err) MUST_CHECK;
 bool open_kv_named(const char *name, enum engine_kv *out, struct error *err) MUST_CHECK;
 void open_close(struct opened *opened);

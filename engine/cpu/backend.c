@@ -1,98 +1,13 @@
-/* The CPU backend: its life, its weights, and the operations that are too small for a file. */
+/* The CPU backend: its life, and the operations that are too small for a file. */
 #include "engine/cpu/cpu.h"
 
 #include "base/memory.h"
-#include "engine/cpu/pack.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* --- weights
- * ------------------------------------------------------------------------------------------------------------------------------- */
-
-struct pack_work {
-    struct cpu *cpu;
-    struct packed *w;
-    int64_t experts;
-};
-
-static void pack_thread(void *context, int thread, int threads)
-{
-    (void)thread;
-    (void)threads;
-    const struct pack_work *work = context;
-    struct packed *w = work->w;
-    const struct tensor *tensor = w->tensor;
-    size_t matrix_bytes = tensor->bytes / (size_t)work->experts;
-    for (int64_t item; (item = pool_next(work->cpu->pool, work->experts * w->panels)) >= 0;) {
-        int64_t expert = item / w->panels, panel = item % w->panels;
-        pack_panel(tensor->format->type, (const uint8_t *)tensor->data + (size_t)expert * matrix_bytes, w->rows, w->cols,
-                   panel * PANEL_ROWS, w->bytes + (size_t)expert * w->expert_bytes + (size_t)panel * w->panel_bytes);
-    }
-}
-
-/* Memory for weights is mapped, so that it goes back at unload, and large pages are asked for. */
-static uint8_t *map_bytes(size_t bytes, struct error *err)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        error_set_errno(err, "no memory for %zu bytes of packed weights", bytes);
-        return NULL;
-    }
-    (void)madvise(memory, bytes, MADV_HUGEPAGE); // advice: without it, it is only slower
-    return memory;
-}
-
-static bool weight_load(struct backend *backend, struct weight *weight, enum weight_use use, bool *file_bytes_unused, struct error *err)
-{
-    struct cpu *cpu = (struct cpu *)backend;
-    const struct tensor *tensor = weight->tensor;
-    struct packed *w = memory_array(1, sizeof *w, "weight", err);
-    if (!w)
-        return false;
-    *w = (struct packed){.tensor = tensor, .rows = weight->rows, .cols = weight->cols, .in_file = true};
-    w->format = pack_format_of(tensor->format->type);
-    w->activation = cpu->exact ? ACTIVATION_FLOAT : pack_activation(w->format);
-    w->panels = (weight->rows + PANEL_ROWS - 1) / PANEL_ROWS;
-    weight->packed = w;
-    *file_bytes_unused = false;
-    if ((use != WEIGHT_MATRIX && use != WEIGHT_EXPERTS) || cpu->exact)
-        return true; // read where it lies
-    size_t bytes = 0;
-    w->panel_bytes = pack_panel_bytes(w->format, w->cols);
-    if (__builtin_mul_overflow(w->panel_bytes, (size_t)w->panels, &w->expert_bytes) ||
-        __builtin_mul_overflow(w->expert_bytes, (size_t)weight->experts, &bytes))
-        error_set(err, ERROR_INPUT, "its packed size overflows");
-    else
-        w->bytes = map_bytes(bytes, err);
-    if (!w->bytes) {
-        free(w);
-        weight->packed = NULL;
-        return false;
-    }
-    struct pack_work work = {.cpu = cpu, .w = w, .experts = weight->experts};
-    pool_run(cpu->pool, pack_thread, &work);
-    w->in_file = false;
-    cpu->packed_bytes += bytes;
-    *file_bytes_unused = true;
-    return true;
-}
-
-static void weight_unload(struct backend *backend, struct weight *weight)
-{
-    struct cpu *cpu = (struct cpu *)backend;
-    struct packed *w = weight->packed;
-    if (w && w->bytes) {
-        size_t bytes = w->expert_bytes * (size_t)weight->experts;
-        munmap(w->bytes, bytes);
-        cpu->packed_bytes -= bytes;
-    }
-    free(w);
-    weight->packed = NULL;
-}
 
 /* --- buffers and small operations
  * ------------------------------------------------------------------------------------------------------------ */
@@ -246,6 +161,7 @@ static void cpu_close(struct backend *backend)
 {
     struct cpu *cpu = (struct cpu *)backend;
     pool_close(cpu->pool);
+    cpu_weights_close(cpu);
     for (int kind = 0; kind < ACTIVATION_COUNT; kind++) {
         free_room(&cpu->in[kind]);
         free_room(&cpu->mid[kind]);
@@ -261,8 +177,10 @@ static void cpu_close(struct backend *backend)
 static const struct backend_ops cpu_ops = {
     .name = "cpu",
     .close = cpu_close,
-    .weight_load = weight_load,
-    .weight_unload = weight_unload,
+    .weights_begin = cpu_weights_begin,
+    .weight_load = cpu_weight_load,
+    .weights_end = cpu_weights_end,
+    .weight_unload = cpu_weight_unload,
     .buffer_new = buffer_new,
     .buffer_free = buffer_free,
     .buffer_read = buffer_read,
@@ -352,6 +270,8 @@ struct backend *cpu_backend_open(const struct engine_options *options, const str
     cpu->base.ops = &cpu_ops;
     cpu->limits = *limits;
     cpu->exact = options->exact;
+    cpu->no_pack = options->no_pack;
+    cpu->pack_directory = options->pack_cache ? options->pack_cache : getenv("JEOUL_PACK_CACHE");
     if (!(cpu->kernels = cpu_kernels_choose(options->isa, err)) || !(cpu->pool = pool_open(threads, err)) || !make_room(cpu, err)) {
         cpu_close(&cpu->base);
         return NULL;
@@ -366,5 +286,10 @@ struct engine_facts cpu_backend_facts(const struct backend *backend)
                                  .isa = cpu->kernels->name,
                                  .threads = pool_threads_open(cpu->pool),
                                  .packed_bytes = cpu->packed_bytes,
+                                 .packed_from_bytes = cpu->packed_from_bytes,
+                                 .pack_ns = cpu->pack_ns,
+                                 .memory_ns = cpu->memory_ns,
+                                 .pack_cache = cpu->cache_state,
+                                 .pack_note = cpu->cache_note,
                                  .kv_bytes = cpu->kv_bytes};
 }

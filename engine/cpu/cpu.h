@@ -1,4 +1,4 @@
-/* The CPU backend's own structures, shared by its files: backend.c (life, weights), elementwise.c, matmul.c (products), router.c,
+/* The CPU backend's own structures, shared by its files: backend.c (life), weights.c, elementwise.c, matmul.c (products), router.c,
  * experts.c, attention.c (the paged cache). */
 #ifndef JEOUL_CPU_H
 #define JEOUL_CPU_H
@@ -16,10 +16,10 @@ struct packed {
     const struct tensor *tensor;
     enum pack_format format;
     enum activation activation; // FLOAT for every format in exact mode
-    bool in_file;               // exact mode: not packed, rows are converted from the file as they are used
     int64_t rows, cols, panels; // of one expert
     size_t panel_bytes, expert_bytes;
-    uint8_t *bytes;
+    const uint8_t *bytes; // [experts][panels]; NULL: not packed, and read from the file as it is used
+    uint8_t *own;         // where the bytes are memory of this weight, and not of the cache
 };
 
 /* Room for quantised activation rows of one kind. */
@@ -34,7 +34,15 @@ struct cpu {
     const struct cpu_kernels *kernels;
     struct pool *pool;
     struct backend_limits limits;
-    bool exact;
+    bool exact, no_pack;
+
+    const char *pack_directory;    // of the cache of packed weights; NULL or empty: none
+    struct pack_cache *pack_cache; // NULL: none is in use
+    bool cache_refused;            // one that looked sound held other weights: none is read any more
+    enum engine_pack_cache cache_state;
+    char cache_note[512];
+    struct packed **loaded; // [n_loaded]: packed matrices in the order of loading
+    size_t n_loaded, loaded_capacity;
 
     struct activations_q in[ACTIVATION_COUNT];  // [max_rows][max_width]: inputs of products
     struct activations_q mid[ACTIVATION_COUNT]; // [max_rows × top_k][n_ff]: between up and down
@@ -47,7 +55,7 @@ struct cpu {
     uint8_t *k_cache, *v_cache;
     bool kv_paired;                    // BF16 in pairs (attention.c)
     size_t kv_element, k_page, v_page; // bytes of a value; values of a page of one head
-    float *scratch;                    // [threads][scratch_width]: a page as floats; rows in exact mode
+    float *scratch;                    // [threads][scratch_width]: a page as floats; rows in exact mode; two panels with no_pack
     size_t scratch_width;
 
     float *rope_table; // [max_rows][n_dims]: cos, sin of each pair; of the step under way
@@ -55,9 +63,18 @@ struct cpu {
     uint64_t step, rope_step;
 
     uint64_t *load; // [n_layers][n_experts]
-    uint64_t packed_bytes, kv_bytes;
+    uint64_t packed_bytes, packed_from_bytes, pack_ns, memory_ns, kv_bytes;
     struct engine_counts counts; // operations, weight_bytes, kv_bytes
 };
+
+/* weights.c */
+void cpu_weights_begin(struct backend *, const struct weights_source *);
+bool cpu_weight_load(struct backend *, struct weight *, enum weight_use, bool *file_bytes_unused, struct error *);
+bool cpu_weights_end(struct backend *);
+void cpu_weight_unload(struct backend *, struct weight *);
+void cpu_weights_close(struct cpu *);
+/* A packed panel of an expert's matrix: where it lies, or, with no_pack, packed into `room` for this one use. */
+const uint8_t *cpu_panel(const struct cpu *, const struct packed *, int64_t expert, int64_t panel, uint8_t *room);
 
 /* elementwise.c */
 void cpu_norm(struct backend *, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width, int stride,

@@ -53,20 +53,20 @@ void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count,
                 float *scratch)
 {
     struct panels panels = {.count = count, .stride = stride};
-    if (count == 2 && (work[0].w->format != work[1].w->format || work[0].w->in_file)) {
+    if (count == 2 && (work[0].w->format != work[1].w->format || cpu->exact)) {
         cpu_panels(cpu, work, 1, columns, n, stride, scratch);
         cpu_panels(cpu, work + 1, 1, columns, n, stride, scratch);
         return;
     }
-    if (work->w->in_file) {
+    if (cpu->exact) {
         exact_panel(work, columns, n, stride, scratch);
         return;
     }
     panels.bytes = work->w->panel_bytes;
     panels.next = count == 2 && work[0].w == work[1].w ? 2 * panels.bytes : panels.bytes;
     for (int i = 0; i < count; i++) {
-        const struct packed *w = work[i].w;
-        panels.at[i] = w->bytes + (size_t)work[i].expert * w->expert_bytes + (size_t)work[i].panel * w->panel_bytes;
+        uint8_t *room = (uint8_t *)scratch + (size_t)i * work->w->panel_bytes; // panels of one format and width
+        panels.at[i] = cpu_panel(cpu, work[i].w, work[i].expert, work[i].panel, room);
         panels.out[i] = work[i].out;
     }
     cpu->kernels->panels[work->w->format](&panels, work->w->cols, columns, n);

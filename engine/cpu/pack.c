@@ -238,3 +238,26 @@ void pack_panel(enum tensor_type type, const uint8_t *matrix, int64_t rows, int6
             }
     }
 }
+
+/* AVX2's packers serve AVX-512 too; the others have the definition. */
+static pack_rows_fn *rows_packer(const struct cpu_kernels *kernels, enum pack_format format)
+{
+#if defined(__x86_64__)
+    if (kernels != &cpu_kernels_scalar)
+        return pack_rows_avx2[format];
+#endif
+    (void)kernels, (void)format;
+    return NULL;
+}
+
+void pack_panel_with(const struct cpu_kernels *kernels, enum tensor_type type, const uint8_t *matrix, int64_t rows, int64_t k,
+                     int64_t first, uint8_t *panel)
+{
+    const struct tensor_format *format = tensor_format((uint32_t)type);
+    pack_rows_fn *pack = rows_packer(kernels, pack_format_of(type));
+    size_t row_bytes = (size_t)(k / format->block_values) * (size_t)format->block_bytes;
+    if (pack && first + PANEL_ROWS <= rows && k % 8 == 0)
+        pack(matrix + (size_t)first * row_bytes, row_bytes, k, panel);
+    else
+        pack_panel(type, matrix, rows, k, first, panel);
+}
