@@ -8,6 +8,7 @@ mkdir -p "$hub/mirror/data/set" "$hub/api/models/own/repo/tree" "$hub/own/repo/r
 mkfifo fetch-stdin
 coproc SERVER { exec "$SERVE" "$hub" <fetch-stdin; }
 exec 9>fetch-stdin # the server ends with this
+server=$SERVER_PID # bash forgets it when the server has ended
 read -r port <&"${SERVER[0]}"
 base=http://127.0.0.1:$port
 
@@ -48,4 +49,4 @@ refuse 2 'the server answers 404' "$JEOUL" fetch model "$base/files/nothing.gguf
 check "no message shows what is signed, nor a token" bash -c "HF_TOKEN=hf_secret HF_ENDPOINT=$base/files $JEOUL fetch model own/other:x.gguf 2>&1 | grep 404 | grep -vq secret"
 
 exec 9>&- # the server ends
-wait "$SERVER_PID" 2>/dev/null || true
+wait "$server" 2>/dev/null || true

@@ -162,3 +162,28 @@ verify "$verified/logits_dq.f32" --max-nmse 1e-9 >/dev/null
 check "what differs makes exit code 3" test $? -eq 3
 refuse 2 'as float32 are' verify "$verified/tokens.txt"
 refuse 2 'cannot be opened' verify nothing.f32
+
+# Packed weights: from a cache that is sound, built again when it isn't, and at every use.
+cp "$goldens/qwen3moe_q8_0/model.gguf" packing.gguf
+logits() { "$JEOUL" logits -m packing.gguf --tokens "$goldens/qwen3moe_q8_0/tokens.txt" "$@"; }
+if [ -r packing.gguf ]; then
+    check "logits without a cache" logits -o plain.f32
+    check "a cache of packed weights is built" logits -o built.f32 --pack-cache packed
+    check "and there is one file of it" test "$(find packed -name '*.pack' | wc -l)" = 1
+    check "the next start uses it" bash -c "$JEOUL bench -m packing.gguf -p 4 -n 0 -r 1 --no-limits --pack-cache packed | grep -q 'found packed'"
+    check "with it" logits -o cached.f32 --pack-cache packed
+    check "packed at every use" logits -o unpacked.f32 --no-pack
+    for other in built cached unpacked; do
+        check "$other weights give the same bits" cmp plain.f32 "$other.f32"
+    done
+    printf 'x' | dd of="$(find packed -name '*.pack')" bs=1 seek=5000 conv=notrunc 2>/dev/null
+    check "a damaged cache is said" bash -c "$JEOUL logits -m packing.gguf --tokens '$goldens/qwen3moe_q8_0/tokens.txt' -o again.f32 --pack-cache packed 2>&1 | grep -q 'packed weights:'"
+    check "and not believed" cmp plain.f32 again.f32
+    check "it was built again" bash -c "$JEOUL bench -m packing.gguf -p 4 -n 0 -r 1 --no-limits --pack-cache packed | grep -q 'found packed'"
+    head -c 3000 "$(find packed -name '*.pack')" >cut && cp cut "$(find packed -name '*.pack')"
+    check "one that is cut short is not believed" logits -o again.f32 --pack-cache packed
+    check "the bits stay" cmp plain.f32 again.f32
+    check "a directory that cannot be made is no obstacle" logits -o again.f32 --pack-cache packing.gguf/below
+else
+    skip "packed weights" "no golden model"
+fi
