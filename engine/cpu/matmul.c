@@ -52,8 +52,9 @@ static void exact_panel(const struct panel_work *work, const struct column *colu
 void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count, const struct column *columns, int n, int64_t stride,
                 float *scratch)
 {
-    struct panels panels = {.count = count, .stride = stride};
-    if (count == 2 && (work[0].w->format != work[1].w->format || cpu->exact)) {
+    bool both = count == 2;
+    struct panels panels = {.count = 1 + both, .stride = stride};
+    if (both && (work[0].w->format != work[1].w->format || cpu->exact)) {
         cpu_panels(cpu, work, 1, columns, n, stride, scratch);
         cpu_panels(cpu, work + 1, 1, columns, n, stride, scratch);
         return;
@@ -63,8 +64,8 @@ void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count,
         return;
     }
     panels.bytes = work->w->panel_bytes;
-    panels.next = count == 2 && work[0].w == work[1].w ? 2 * panels.bytes : panels.bytes;
-    for (int i = 0; i < count; i++) {
+    panels.next = both && work[0].w == work[1].w ? 2 * panels.bytes : panels.bytes;
+    for (int i = 0; i <= both; i++) {
         uint8_t *room = (uint8_t *)scratch + (size_t)i * work->w->panel_bytes; // panels of one format and width
         panels.at[i] = cpu_panel(cpu, work[i].w, work[i].expert, work[i].panel, room);
         panels.out[i] = work[i].out;
