@@ -13,13 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum {
-    HEADS_PER_ITEM = 16,
-    QUERIES_PER_ITEM = 128,
-    MOST_ROWS = 64,
-    CONVERT_ABOVE = 12,
-    ROWS_ALONE = 2
-}; // so few rows one thread turns sooner than others wake
+enum { HEADS_PER_ITEM = 16, QUERIES_PER_ITEM = 128, MOST_ROWS = 64, CONVERT_ABOVE = 12 };
+enum { ROWS_ALONE = 2 }; // so few rows one thread turns sooner than others wake
 
 bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {

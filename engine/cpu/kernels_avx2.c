@@ -111,26 +111,6 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
     rounded = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, _mm256_or_si256(bits, _mm256_set1_epi32(0x400000)), broken), 16);
     _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1)));
 }
-/* Sums of BF16 pairs, the even values' and the odd ones'. */
-typedef struct {
-    vf even, odd;
-} vf_pair_sum;
-static inline vf_pair_sum vf_pair_zero(void)
-{
-    return (vf_pair_sum){vf_zero(), vf_zero()};
-}
-static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
-{
-    sum.even = vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum.even);
-    sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
-    return sum;
-}
-/* The same in one sum, one after the other. */
-static inline vf vf_add_pair(vf sum, vi a, vi b)
-{
-    return vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum));
-}
-#define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
 
 #include "engine/cpu/kernels_wide.h"
 

@@ -132,26 +132,6 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
     rounded = vbslq_u32(vceqq_f32(x, x), rounded, vorrq_u32(bits, vdupq_n_u32(0x400000)));
     vst1_u16(p, vshrn_n_u32(rounded, 16));
 }
-/* Sums of BF16 pairs, the even values' and the odd ones'. */
-typedef struct {
-    vf even, odd;
-} vf_pair_sum;
-static inline vf_pair_sum vf_pair_zero(void)
-{
-    return (vf_pair_sum){vf_zero(), vf_zero()};
-}
-static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
-{
-    sum.even = vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum.even);
-    sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
-    return sum;
-}
-/* The same in one sum, one after the other. */
-static inline vf vf_add_pair(vf sum, vi a, vi b)
-{
-    return vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum));
-}
-#define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
 
 #include "engine/cpu/kernels_wide.h"
 

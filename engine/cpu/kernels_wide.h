@@ -5,6 +5,7 @@
  *     VECTOR_REGISTER  the constraint of a vector register in assembly
  *     vf, vi         vectors of float and of int32
  *     vf_* vi_*      the few operations on them that are used below
+ *     vf_add_pair, vf_pair_*   sums of BF16 pairs; or vf_even_bf16 and vf_odd_bf16, from which they are made here
  *     TILE_PANELS    panels that a tile computes at once, 1 or 2, and
  *     TILE_COLUMNS   columns at most, 4 or 6: as many sums as stay in registers
  *     QUERIES        queries that attention computes at once, 3 or 6
@@ -16,6 +17,32 @@
 #define TILE       static inline __attribute__((always_inline)) void
 
 enum { HALVES = PANEL_ROWS / LANES };
+
+#ifndef vf_add_pair
+/* Sums of BF16 pairs where no instruction adds both products: the even values' and the odd ones'. */
+typedef struct {
+    vf even, odd;
+} vf_pair_sum;
+
+static inline vf_pair_sum vf_pair_zero(void)
+{
+    return (vf_pair_sum){vf_zero(), vf_zero()};
+}
+
+static inline vf_pair_sum vf_pair_fma(vi a, vi b, vf_pair_sum sum)
+{
+    sum.even = vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum.even);
+    sum.odd = vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), sum.odd);
+    return sum;
+}
+
+/* The same in one sum, one after the other. */
+static inline vf vf_add_pair(vf sum, vi a, vi b)
+{
+    return vf_fma(vf_odd_bf16(a), vf_odd_bf16(b), vf_fma(vf_even_bf16(a), vf_even_bf16(b), sum));
+}
+#define vf_pair_total(sum) vf_add((sum).even, (sum).odd)
+#endif
 
 /* What a tile works on. V and C are constants wherever a tile is inlined. */
 struct tile {
@@ -37,7 +64,7 @@ static inline int32_t load_i32(const void *bytes)
 }
 
 /* A lone column reads weights as fast as memory gives them: asks for n bytes, STREAM_AHEAD from here. Several compute while the panels that
- * come next are brought to the second-level cache, a share of them by each tile. */
+ * come next are brought to the cache, a share of them by each tile. */
 TILE ask_ahead(const struct tile *t, int64_t at, int n, const int V, const int C)
 {
     if (C == 1 && STREAM_AHEAD)
@@ -139,6 +166,16 @@ TILE bf16_tile(const struct tile *t, const int V, const int C)
 
 /* --- integer formats
  * ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Adds to sum[] the products of four weights of each row by four activations from x_at on. */
+TILE group_dot(const struct tile *t, int64_t x_at, const vi *weights, vi_sums sum, const int V, const int C)
+{
+    EACH(c, C) {
+        vi x = four(t, c, x_at);
+        EACH(v, V)
+            sum[v][c] = vi_dot(sum[v][c], weights[v], x);
+    }
+}
 
 /* Blocks of 32: total += sum · (weights' scale · activations' scale), with the weights' scales as F16 at the block's begin. */
 TILE add_blocks_of_32(const struct tile *t, int64_t block, const vf *scales, vi_sums sum, vf_sums total, const int V, const int C)
@@ -347,11 +384,7 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
                         highs = vi_and(j < 2 ? vi_shift_left(highs, 4 - 2 * j) : vi_shift_right(highs, 2 * j - 4), high);
                         weights[v] = vi_or(lows, highs);
                     }
-                    EACH(c, C) {
-                        vi x = four(t, c, block * 256 + sub * 16 + g * 4);
-                        EACH(v, V)
-                            sum[v][c] = vi_dot(sum[v][c], weights[v], x);
-                    }
+                    group_dot(t, block * 256 + sub * 16 + g * 4, weights, sum, V, C);
                 }
                 EACH(v, V) {
                     vf scale = vf_mul(d[v], vf_load_i8(t->panel[v] + base + 32 + sub * 16 + t->h * LANES));

@@ -126,11 +126,7 @@ TILE q2_k_tile(const struct tile *t, const int V, const int C)
                         vi pairs = vi_load(t->panel[v] + base + 320 + chunk * 256 + g * 64 + t->h * LANES * 4);
                         weights[v] = vi_and(vi_shift_right(pairs, 2 * j), pair);
                     }
-                    EACH(c, C) {
-                        vi x = four(t, c, block * 256 + sub * 16 + g * 4);
-                        EACH(v, V)
-                            sum[v][c] = vi_dot(sum[v][c], weights[v], x);
-                    }
+                    group_dot(t, block * 256 + sub * 16 + g * 4, weights, sum, V, C);
                 }
                 EACH(v, V) {
                     vi both = vi_load_u8(t->panel[v] + base + 64 + sub * 16 + t->h * LANES);
@@ -174,11 +170,7 @@ TILE q3_k_tile(const struct tile *t, const int V, const int C)
                         vi high = vi_and(from < 2 ? vi_shift_left(bits, 2 - from) : vi_shift_right(bits, from - 2), third);
                         weights[v] = vi_or(vi_and(vi_shift_right(vi_load(t->panel[v] + at + g * 64), 2 * j), pair), high);
                     }
-                    EACH(c, C) {
-                        vi x = four(t, c, block * 256 + sub * 16 + g * 4);
-                        EACH(v, V)
-                            sum[v][c] = vi_dot(sum[v][c], weights[v], x);
-                    }
+                    group_dot(t, block * 256 + sub * 16 + g * 4, weights, sum, V, C);
                 }
                 EACH(v, V) {
                     vf d = vf_load_f16(t->panel[v] + base + t->h * LANES * 2);
