@@ -1,4 +1,4 @@
-/* Benchmarks: how fast. Workloads over an engine, and the machine's limits. This header is the room's one door.
+/* Benchmarks: how fast. Workloads over an engine, the machine's limits, and what those limits allow. This header is the room's one door.
  *
  * A workload gives raw times and counts; medians and intervals are the reports' business, repeats and processes the harness's. */
 #ifndef JEOUL_BENCH_H
@@ -39,31 +39,74 @@ struct bench_hooks {
     void *context;
 };
 
-/* Room in the cache that a workload needs, in tokens, with whole pages for each sequence. */
-size_t bench_kv_tokens(const struct bench_workload *workload);
+/* Sequences that are filled once and forked for each repeat, so that a depth is paid for once. Serves every workload of the same seed
+ * with at most so many sequences and so much depth. NULL on failure. Freed before its engine. */
+struct bench_depths;
+struct bench_depths *bench_depths_open(struct engine *engine, const struct bench_workload *deepest, struct error *err) MUST_CHECK;
+void bench_depths_close(struct bench_depths *depths); // NULL is allowed
 
-/* Runs the workload once, on fresh sequences. Fails when the engine has no room for it. hooks may be NULL. */
-bool bench_run(struct engine *engine, const struct bench_workload *workload, const struct bench_hooks *hooks, struct bench_result *result,
-               struct error *err) MUST_CHECK;
+/* Room in the cache, in tokens, with whole pages for each sequence: that a workload needs for itself; that it needs on top of
+ * bench_depths of `deepest`. */
+size_t bench_kv_tokens(const struct bench_workload *workload);
+size_t bench_kv_tokens_forked(const struct bench_workload *workload, const struct bench_workload *deepest);
+
+/* Runs the workload once, on fresh sequences, or on forks of `depths` where it serves (NULL: fills the depth itself, untimed). Fails when
+ * the engine has no room for it. hooks may be NULL. */
+bool bench_run(struct engine *engine, const struct bench_workload *workload, const struct bench_depths *depths,
+               const struct bench_hooks *hooks, struct bench_result *result, struct error *err) MUST_CHECK;
 
 /* Deterministic tokens of a workload: ordinary ids only (never control tokens), for tests and for peers' runs on the same work. */
 int32_t bench_token(const struct bench_workload *workload, int n_vocab, int sequence, int position);
+
+/* --- Limits --------------------------------------------------------------------------------------------------------------------------- */
+
+/* A limit of the machine, in samples. */
+struct bench_limit {
+    struct engine_probing what;
+    const char *reason; // not NULL: there are no samples, and this is why. Lives as long as the prober
+    double *samples;    // [rounds] bytes/s or operations/s; bench_limits_free
+};
+const char *bench_limit_metric(enum engine_probe probe); // "read_bandwidth", "int8_peak" …
+const char *bench_limit_unit(enum engine_probe probe);   // "byte/s", "operation/s"
+extern const char *const bench_limit_places[ENGINE_PROBE_PLACE_COUNT];
+
+/* Every limit that `jeoul roofline` shows: for each number of threads read, copy and write from memory and read from L2 and L3; for each
+ * instruction set and unit products from registers, L2 and memory. Returns how many, −1 on failure. Not yet measured. */
+int bench_limits_list(const int64_t *threads, int n_threads, struct bench_limit **out, struct error *err) MUST_CHECK;
+/* The four that a run records: read bandwidth of memory, int8, BF16 and F32 peak of the widest instruction set, with 1 thread and
+ * `threads`. */
+int bench_limits_short_list(int threads, struct bench_limit **out, struct error *err) MUST_CHECK;
+
+/* Takes `rounds` samples of each, `seconds` each, in interleaved rounds: a drift of the machine meets all alike. progress may be NULL. */
+bool bench_limits_measure(struct engine_prober *prober, struct bench_limit *limits, int n, int rounds, double seconds,
+                          void (*progress)(void *context, int done, int total), void *context, struct error *err) MUST_CHECK;
+void bench_limits_free(struct bench_limit *limits, int n);
+
+/* Limits beside a sample: hooks for bench_run that probe read bandwidth and the unit right before and right after each phase. Of both the
+ * greater counts, as neighbours only ever take away. */
+struct bench_beside {
+    struct engine_prober *prober;
+    enum engine_probe unit; // ENGINE_PROBE_INT8 …, which must be there
+    const char *isa;
+    int threads;
+    double seconds;                                  // of one probe
+    double read_bytes_per_s[2], operations_per_s[2]; // out, by phase
+    bool failed;                                     // out: with err
+    struct error err;
+};
+struct bench_hooks bench_beside_hooks(struct bench_beside *beside);
 
 /* Useful operations/s over the measured peak (prefill), bytes read/s over the measured bandwidth (decode); see docs/definitions.md. */
 double bench_mfu(const struct bench_phase *phase, double peak_operations_per_s);
 double bench_mbu(const struct bench_phase *phase, double read_bytes_per_s);
 
-/* The machine's limits, measured with the engine's own kernels: one row a probe and thread count. */
-struct bench_limit {
-    const char *metric, *unit; // "read_bandwidth", "byte/s"; "int8_peak", "operation/s"; "f32_peak"; "bf16_peak"
-    int threads;
-    double value;       // the best of several short runs
-    const char *reason; // not NULL: there is no value, and this is why
+/* What the limits allow for the work that a phase did (Williams, Waterman and Patterson 2009, roofline): the bytes of weights, each
+ * distinct expert once a step, and of the cache, against the operations. The longer time wins. */
+struct bench_prediction {
+    double read_seconds, operation_seconds;
+    bool bound_by_read;
+    double tok_per_s; // of a run at the limit
 };
-
-enum { BENCH_MAX_LIMITS = 16 };
-
-/* Probes with 1 thread and with `threads`. Returns the number of rows, −1 on failure. `seconds` for each probe. */
-int bench_limits(int threads, double seconds, struct bench_limit out[BENCH_MAX_LIMITS], struct error *err) MUST_CHECK;
+struct bench_prediction bench_predict(const struct bench_phase *phase, double read_bytes_per_s, double peak_operations_per_s);
 
 #endif

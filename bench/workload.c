@@ -16,10 +16,22 @@ void bench_result_free(struct bench_result *result)
     *result = (struct bench_result){0};
 }
 
+static size_t whole_pages(size_t tokens)
+{
+    return (tokens + PAGE - 1) / PAGE * PAGE;
+}
+
 size_t bench_kv_tokens(const struct bench_workload *w)
 {
     size_t each = (size_t)w->depth + (size_t)w->prompt_tokens + (size_t)w->generate_tokens + 1;
-    return (each + PAGE - 1) / PAGE * PAGE * (size_t)w->batch;
+    return whole_pages(each) * (size_t)w->batch;
+}
+
+/* Beside the filled pages a fork has a copy of its last one, as far as it is begun, and its own. */
+size_t bench_kv_tokens_forked(const struct bench_workload *w, const struct bench_workload *deepest)
+{
+    size_t own = (size_t)(w->depth % PAGE) + (size_t)w->prompt_tokens + (size_t)w->generate_tokens + 1;
+    return whole_pages((size_t)deepest->depth) * (size_t)deepest->batch + whole_pages(own) * (size_t)w->batch;
 }
 
 /* A hash of where the token stands (splitmix64's finaliser): no state, so any part of a workload can be made again. The last sixteenth of
@@ -41,6 +53,7 @@ struct running {
     struct engine_row *rows; // [max_rows]
     int *sequences;          // [batch]
     int max_rows, n_vocab;
+    bool filled; // to the workload's depth
     struct engine_counts before;
     uint64_t began;
 };
@@ -121,7 +134,7 @@ static bool run_phases(struct running *r, struct bench_result *result, struct er
     if (!result->prefill.step_ns || !result->decode.step_ns)
         return false;
     int at = w->depth;
-    if (at && !feed(r, NULL, 0, at, err))
+    if (at && !r->filled && !feed(r, NULL, 0, at, err))
         return false;
     if (prompt) {
         begin(r, BENCH_PREFILL);
@@ -139,26 +152,92 @@ static bool run_phases(struct running *r, struct bench_result *result, struct er
     return true;
 }
 
-bool bench_run(struct engine *engine, const struct bench_workload *w, const struct bench_hooks *hooks, struct bench_result *result,
-               struct error *err)
+static bool check(const struct bench_workload *w, struct error *err)
+{
+    return (w->batch >= 1 && w->prompt_tokens >= 0 && w->generate_tokens >= 0 && w->depth >= 0) ||
+           error_set(err, ERROR_INPUT,
+                     "a workload of %d sequences, %d + %d tokens: at least one sequence is wanted, and no negative lengths", w->batch,
+                     w->prompt_tokens, w->generate_tokens);
+}
+
+static bool check_room(const struct bench_workload *w, size_t kv_tokens, const struct engine_facts *facts, struct error *err)
+{
+    return (w->batch <= facts->max_rows && kv_tokens <= facts->kv_tokens) ||
+           error_set(err, ERROR_INPUT, "the workload needs %zu tokens of cache and %d rows, the engine has %zu and %d", kv_tokens, w->batch,
+                     facts->kv_tokens, facts->max_rows);
+}
+
+struct bench_depths {
+    struct bench_workload deepest;
+    struct running r; // its rows and sequences
+    int opened;
+};
+
+struct bench_depths *bench_depths_open(struct engine *engine, const struct bench_workload *deepest, struct error *err)
 {
     struct engine_facts facts = engine_facts(engine);
-    struct running r = {.engine = engine, .w = w, .hooks = hooks, .max_rows = facts.max_rows, .n_vocab = facts.n_vocab};
+    if (!check(deepest, err) || !check_room(deepest, whole_pages((size_t)deepest->depth) * (size_t)deepest->batch, &facts, err))
+        return NULL;
+    struct bench_depths *d = memory_array(1, sizeof *d, "depths", err);
+    if (!d)
+        return NULL;
+    d->deepest = *deepest;
+    d->r = (struct running){.engine = engine, .w = &d->deepest, .max_rows = facts.max_rows, .n_vocab = facts.n_vocab};
+    engine_use_threads(engine, deepest->threads);
+    d->r.rows = memory_array((size_t)d->r.max_rows, sizeof *d->r.rows, "rows", err);
+    d->r.sequences = memory_array((size_t)deepest->batch, sizeof *d->r.sequences, "sequences", err);
+    bool ok = d->r.rows && d->r.sequences;
+    for (int i = 0; ok && i < deepest->batch; i++)
+        if ((ok = (d->r.sequences[i] = engine_seq_new(engine, err)) >= 0))
+            d->opened++;
+    if (ok && feed(&d->r, NULL, 0, deepest->depth, err))
+        return d;
+    bench_depths_close(d);
+    return NULL;
+}
+
+void bench_depths_close(struct bench_depths *d)
+{
+    if (!d)
+        return;
+    for (int i = 0; i < d->opened && d->r.sequences; i++)
+        engine_seq_free(d->r.engine, d->r.sequences[i]);
+    free(d->r.rows);
+    free(d->r.sequences);
+    free(d);
+}
+
+static bool serves(const struct bench_depths *depths, const struct bench_workload *w)
+{
+    return depths && w->depth && depths->deepest.seed == w->seed && depths->deepest.batch >= w->batch && depths->deepest.depth >= w->depth;
+}
+
+static int open_sequence(const struct running *r, const struct bench_depths *depths, int i, struct error *err)
+{
+    if (!r->filled)
+        return engine_seq_new(r->engine, err);
+    int seq = engine_seq_fork(r->engine, depths->r.sequences[i], err);
+    if (seq >= 0)
+        engine_seq_truncate(r->engine, seq, r->w->depth);
+    return seq;
+}
+
+bool bench_run(struct engine *engine, const struct bench_workload *w, const struct bench_depths *depths, const struct bench_hooks *hooks,
+               struct bench_result *result, struct error *err)
+{
+    struct engine_facts facts = engine_facts(engine);
+    struct running r = {
+        .engine = engine, .w = w, .hooks = hooks, .max_rows = facts.max_rows, .n_vocab = facts.n_vocab, .filled = serves(depths, w)};
     *result = (struct bench_result){0};
-    if (w->batch < 1 || w->prompt_tokens < 0 || w->generate_tokens < 0 || w->depth < 0)
-        return error_set(err, ERROR_INPUT,
-                         "a workload of %d sequences, %d + %d tokens: at least one sequence is wanted, and no negative lengths", w->batch,
-                         w->prompt_tokens, w->generate_tokens);
-    if (w->batch > r.max_rows || bench_kv_tokens(w) > facts.kv_tokens)
-        return error_set(err, ERROR_INPUT, "the workload needs %zu tokens of cache and %d rows, the engine has %zu and %d",
-                         bench_kv_tokens(w), w->batch, facts.kv_tokens, r.max_rows);
+    if (!check(w, err) || !check_room(w, r.filled ? bench_kv_tokens_forked(w, &depths->deepest) : bench_kv_tokens(w), &facts, err))
+        return false;
     engine_use_threads(engine, w->threads);
     r.rows = memory_array((size_t)r.max_rows, sizeof *r.rows, "rows", err);
     r.sequences = memory_array((size_t)w->batch, sizeof *r.sequences, "sequences", err);
     bool ok = r.rows && r.sequences;
     int opened = 0;
-    for (; ok && opened < w->batch; opened++)
-        ok = (r.sequences[opened] = engine_seq_new(engine, err)) >= 0;
+    for (; ok && opened < w->batch; opened += ok)
+        ok = (r.sequences[opened] = open_sequence(&r, depths, opened, err)) >= 0;
     ok = ok && run_phases(&r, result, err);
     for (int i = 0; i < opened; i++)
         engine_seq_free(engine, r.sequences[i]);
@@ -167,14 +246,4 @@ bool bench_run(struct engine *engine, const struct bench_workload *w, const stru
     if (!ok)
         bench_result_free(result);
     return ok;
-}
-
-double bench_mfu(const struct bench_phase *phase, double peak_operations_per_s)
-{
-    return (double)phase->counts.operations / ((double)phase->ns * 1e-9) / peak_operations_per_s;
-}
-
-double bench_mbu(const struct bench_phase *phase, double read_bytes_per_s)
-{
-    return (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) / ((double)phase->ns * 1e-9) / read_bytes_per_s;
 }

@@ -17,7 +17,7 @@ struct engine {
     struct model model;
     struct forward forward;
     struct kv *kv;
-    int max_rows, n_pages;
+    int max_rows, n_pages, context;
     uint64_t load_ns, steps, rows, other_ns;
     /* of the step under way, [max_rows] each */
     int32_t *tokens, *positions, *wanted, *targets, *argmax;
@@ -78,6 +78,7 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
     struct model_config *c = &e->model.config;
     if (!model_config_read(file, c, err))
         goto fail;
+    e->context = options->context > 0 ? options->context : c->context_length;
     e->max_rows = options->max_rows ? options->max_rows : DEFAULT_ROWS;
     size_t kv_tokens = options->kv_tokens;
     if (!kv_tokens)
@@ -222,9 +223,9 @@ static bool check_room(const struct engine *e, struct error *err)
         if (!e->more[seq])
             continue;
         int length = kv_length(e->kv, (int)seq) + e->more[seq];
-        if (length > e->model.config.context_length)
-            return error_set(err, ERROR_INPUT, "sequence %zu would have %d tokens, the model's context is %d: shorten the prompt", seq,
-                             length, e->model.config.context_length);
+        if (length > e->context)
+            return error_set(err, ERROR_INPUT, "sequence %zu would have %d tokens, the context is %d: shorten the prompt", seq, length,
+                             e->context);
         pages += kv_pages_needed(e->kv, (int)seq, e->more[seq]);
     }
     if (pages > kv_pages_free(e->kv))

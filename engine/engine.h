@@ -132,6 +132,7 @@ struct engine_options {
     enum engine_kv kv;      // type of the K and V cache
     size_t kv_tokens;       // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
     int max_rows;           // rows that one step may hold; 0: 512
+    int context;            // tokens that a sequence may have; 0: the model's context. More are for timing: no model has learned them
     bool exact;             // float activations (weights dequantised on the fly): the reference, slow
     const char *isa;        // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
     bool no_pack;           // weights stay in the file and are packed at every use: starts at once, needs no memory of its own, is slower
@@ -230,17 +231,47 @@ void engine_each_thread(struct engine *engine, void (*fn)(void *context, int thr
 /* --- Machine limits, by the engine's own kernels ---------------------------------------------------------------------------------------
  */
 
-/* Runs a probe on `threads` threads for about `seconds` and stores its rate. */
 enum engine_probe {
-    ENGINE_PROBE_READ_BANDWIDTH, // bytes/s, streaming reads of memory far beyond the caches
-    ENGINE_PROBE_INT8,           // operations/s of the int8 multiply-accumulate that this instruction set has (u8 × s8 → s32)
-    ENGINE_PROBE_F32,            // operations/s of float FMA
-    ENGINE_PROBE_BF16,           // operations/s of the BF16 dot product; null (false, ERROR_NONE in err->code) where there is none
+    ENGINE_PROBE_READ,  // bytes/s read
+    ENGINE_PROBE_COPY,  // bytes/s, read and written together
+    ENGINE_PROBE_WRITE, // bytes/s written
+    ENGINE_PROBE_INT8,  // operations/s, multiply and add counted apart, of u8 × s8 → s32
+    ENGINE_PROBE_BF16,  // of BF16 pairs → F32
+    ENGINE_PROBE_F32,   // of F32 multiply-add
+    ENGINE_PROBE_COUNT
 };
-bool engine_probe(enum engine_probe probe, int threads, double seconds, double *rate_per_s, struct error *err) MUST_CHECK;
 
-/* Bytes/s that `threads` threads copy (memcpy, each byte counted once) between memory beyond the caches, in about `seconds`. */
-bool engine_probe_copy(int threads, double seconds, double *bytes_per_s, struct error *err) MUST_CHECK;
+/* Where the bytes lie. In a cache every thread has its own part, half of what the cache gives each; memory is far beyond the caches and on
+ * huge pages where the system has them. Operations have one operand there, each vector of which is used once. */
+enum engine_probe_place {
+    ENGINE_PROBE_REGISTERS, // operations only
+    ENGINE_PROBE_L2,
+    ENGINE_PROBE_L3,
+    ENGINE_PROBE_MEMORY,
+    ENGINE_PROBE_PLACE_COUNT
+};
+
+struct engine_probing {
+    enum engine_probe probe;
+    enum engine_probe_place place;
+    const char *isa; // as in engine_options
+    int threads;     // 1 … as the prober was opened
+};
+
+/* Keeps the threads and the memory that probes need (memory that L3 holds 8 times, at least 256 MiB), so that a probe costs its own time
+ * only and can be taken beside every sample of a measurement. */
+struct engine_prober;
+struct engine_prober *engine_prober_open(int threads, struct error *err) MUST_CHECK;
+void engine_prober_close(struct engine_prober *prober); // NULL is allowed
+
+/* NULL where the machine can be probed so, else why not, in words for people: it lives as long as the prober. An instruction set that this
+ * machine does not have at all is an error of engine_probe, not a reason. prober may be NULL for ENGINE_PROBE_REGISTERS. */
+const char *engine_probe_missing(const struct engine_prober *prober, const struct engine_probing *what);
+
+/* Runs the probe for about `seconds` (and at least one piece of 1 MiB a thread) and stores its rate, the sum of the threads' own rates.
+ * What is missing, and an unknown instruction set, is ERROR_INPUT. */
+bool engine_probe(struct engine_prober *prober, const struct engine_probing *what, double seconds, double *rate_per_s,
+                  struct error *err) MUST_CHECK;
 
 /* Instruction sets compiled in and usable on this machine, widest first, NULL-terminated: {"avx512", "avx2", "scalar", NULL}. */
 const char *const *engine_isas(void);

@@ -78,14 +78,23 @@ static cJSON *model_json(const struct opened *o, const char *id, const char *pat
 
 static bool run_limits(cJSON *measurements, struct error *err)
 {
-    struct bench_limit limits[BENCH_MAX_LIMITS];
-    int n = bench_limits((int)sysconf(_SC_NPROCESSORS_ONLN), 0.8, limits, err);
-    for (int i = 0; i < n; i++) {
+    enum { ROUNDS = 9 };
+    int threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    struct bench_limit *limits = NULL;
+    struct engine_prober *prober = engine_prober_open(threads, err);
+    int n = prober ? bench_limits_short_list(threads, &limits, err) : -1;
+    bool ok = n >= 0 && bench_limits_measure(prober, limits, n, ROUNDS, 0.1, NULL, NULL, err);
+    for (int i = 0; ok && i < n; i++) {
+        const struct bench_limit *limit = &limits[i];
         cJSON *labels = cJSON_CreateObject();
-        cJSON_AddNumberToObject(labels, "threads", limits[i].threads);
-        add(measurements, limits[i].metric, limits[i].unit, limits[i].value, limits[i].reason, labels);
+        cJSON_AddNumberToObject(labels, "threads", limit->what.threads);
+        add(measurements, bench_limit_metric(limit->what.probe), bench_limit_unit(limit->what.probe),
+            limit->reason ? 0 : statistics_median(limit->samples, ROUNDS), limit->reason, labels);
     }
-    return n >= 0;
+    if (n >= 0)
+        bench_limits_free(limits, n);
+    engine_prober_close(prober);
+    return ok;
 }
 
 /* Energy and counters belong to the same phases: both are begun and ended by these. */
@@ -153,7 +162,7 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
         !(o->engine = engine_open(o->file, &options, err)))
         return false;
     for (int i = 0; i < (int)config_number(config, "warmup"); i++) {
-        if (!bench_run(o->engine, &w, NULL, &result, err))
+        if (!bench_run(o->engine, &w, NULL, NULL, &result, err))
             return false;
         bench_result_free(&result);
     }
@@ -163,7 +172,7 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
     struct watching watching = {
         .counters = counters_hooks(counters), .energy = energy_open("/sys/class/powercap"), .measurements = measurements};
     struct bench_hooks hooks = {begin, end, &watching};
-    bool ok = bench_run(o->engine, &w, &hooks, &result, err);
+    bool ok = bench_run(o->engine, &w, NULL, &hooks, &result, err);
     if (ok) {
         struct rusage usage;
         add_phase(measurements, "prefill", &result.prefill);

@@ -30,9 +30,16 @@ bool open_kv_named(const char *name, enum engine_kv *out, struct error *err)
 
 bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err)
 {
+    return open_engine_for(cli, opened, threads, kv_tokens, max_rows, 0, err);
+}
+
+bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, int context,
+                     struct error *err)
+{
     struct engine_options options = {.threads = threads,
                                      .kv_tokens = kv_tokens,
                                      .max_rows = max_rows,
+                                     .context = context,
                                      .exact = cli_flag(cli, "exact"),
                                      .isa = cli_text(cli, "isa", NULL),
                                      .no_pack = cli_flag(cli, "no-pack"),

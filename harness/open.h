@@ -43,9 +43,12 @@ struct opened {
 
 bool open_file(const struct cli *cli, struct opened *opened, struct error *err) MUST_CHECK; // file and info
 bool open_tokenizer(struct opened *opened, struct error *err) MUST_CHECK;
-/* The engine by --kv, --isa, --exact, --no-pack, --pack-cache and the given numbers (0: the engine's defaults). Says on stderr when the
+/* The engine by --kv, --isa, --exact, --no-pack, --pack-cache and the given numbers (0: the engine's defaults; context: tokens
+ * that a sequence may have). Says on stderr when the
  * cache of packed weights is of no use. */
 bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err) MUST_CHECK;
+bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, int context,
+                     struct error *err) MUST_CHECK;
 bool open_kv_named(const char *name, enum engine_kv *out, struct error *err) MUST_CHECK;
 void open_close(struct opened *opened);
 

@@ -30,6 +30,7 @@
 #define JEOUL_CPU_KERNELS_H
 
 #include "engine/backend.h"
+#include "engine/cpu/probes.h"
 #include "engine/tensor.h"
 
 #include <stddef.h>
@@ -122,14 +123,11 @@ struct cpu_kernels {
      * give the same bits. BF16 lies in pairs, k[k_dim / 2][PAGE_TOKENS][2] and v[PAGE_TOKENS / 2][v_dim][2]; there q and the weights are
      * rounded to BF16 too. What a query gets doesn't depend on its company. */
     void (*attend_page[PAGE_FORMAT_COUNT])(struct query *queries, int n, const void *k, const void *v, const struct attention_shape *);
-    /* Limits of the machine: `iterations` rounds of independent operations; returns how many operations that were. */
-    double (*probe_int8)(int64_t iterations);
-    double (*probe_f32)(int64_t iterations);
-    double (*probe_bf16)(int64_t iterations);               // NULL: this instruction set has none
-    uint64_t (*probe_read)(const uint8_t *bytes, size_t n); // reads n bytes (a multiple of 1024, 64-byte aligned), returns a checksum
+    const struct cpu_probes *probes; // of the machine's limits
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;
+extern const struct cpu_probes cpu_probes_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512, cpu_kernels_avx512_ahead; // the same results; which is faster depends on the maker

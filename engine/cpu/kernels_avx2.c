@@ -113,6 +113,7 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 }
 
 #include "engine/cpu/kernels_wide.h"
+#include "engine/cpu/probe_kernels.h"
 
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
@@ -126,8 +127,6 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
-    .probe_int8 = probe_int8,
-    .probe_f32 = probe_f32,
-    .probe_read = probe_read,
+    .probes = &probes,
 };
 #endif

@@ -80,20 +80,7 @@ typedef vf vf_pair_sum;
 #define vf_pair_total(sum)     (sum)
 
 #include "engine/cpu/kernels_wide.h"
-
-static double probe_bf16(int64_t iterations)
-{
-    vf sums[10];
-    __m512bh a = (__m512bh)vi_set(0x3F003F00), b = (__m512bh)vi_set(0x3E803E80);
-    EACH(j, 10)
-        sums[j] = vf_set((float)j);
-    for (int64_t i = 0; i < iterations; i++)
-        EACH(j, 10) {
-            sums[j] = _mm512_dpbf16_ps(sums[j], a, b);
-            __asm__ volatile("" : "+v"(sums[j]));
-        }
-    return 10.0 * 32 * 2 * (double)iterations;
-}
+#include "engine/cpu/probe_kernels.h"
 
 const struct cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
@@ -107,9 +94,6 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
-    .probe_int8 = probe_int8,
-    .probe_f32 = probe_f32,
-    .probe_bf16 = probe_bf16,
-    .probe_read = probe_read,
+    .probes = &probes,
 };
 #endif

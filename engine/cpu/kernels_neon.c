@@ -134,6 +134,7 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 }
 
 #include "engine/cpu/kernels_wide.h"
+#include "engine/cpu/probe_kernels.h"
 
 const struct cpu_kernels cpu_kernels_neon = {
     .name = "neon",
@@ -147,8 +148,6 @@ const struct cpu_kernels cpu_kernels_neon = {
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
-    .probe_int8 = probe_int8,
-    .probe_f32 = probe_f32,
-    .probe_read = probe_read,
+    .probes = &probes,
 };
 #endif

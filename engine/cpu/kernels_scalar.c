@@ -502,46 +502,6 @@ ATTEND(attend_f32, PAGE_F32)
 ATTEND(attend_f16, PAGE_F16)
 ATTEND(attend_bf16, PAGE_BF16)
 
-/* --- probes
- * -------------------------------------------------------------------------------------------------------------------------------- */
-
-static double probe_int8(int64_t iterations)
-{
-    uint32_t sums[8] = {0}; // unsigned: wraps
-    for (int64_t i = 0; i < iterations; i++)
-        for (uint32_t j = 0; j < 8; j++)
-            sums[j] += (uint8_t)(i + j) * (uint32_t)(int8_t)(i ^ j);
-    volatile uint32_t sink = 0;
-    for (int j = 0; j < 8; j++)
-        sink += sums[j];
-    (void)sink;
-    return 16.0 * (double)iterations;
-}
-
-static double probe_f32(int64_t iterations)
-{
-    float sums[8] = {0};
-    for (int64_t i = 0; i < iterations; i++)
-        for (int j = 0; j < 8; j++)
-            sums[j] = sums[j] * 0.999f + 1.0f;
-    volatile float sink = 0;
-    for (int j = 0; j < 8; j++)
-        sink += sums[j];
-    (void)sink;
-    return 16.0 * (double)iterations;
-}
-
-static uint64_t probe_read(const uint8_t *bytes, size_t n)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        sum ^= word;
-    }
-    return sum;
-}
-
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
     .panels = {panels_f32, panels_f16, panels_bf16, panels_q8_0, panels_q4_0, panels_q4_k, panels_q6_k, panels_q4_1, panels_q5_0,
@@ -555,7 +515,5 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .from_bf16 = from_bf16,
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
-    .probe_int8 = probe_int8,
-    .probe_f32 = probe_f32,
-    .probe_read = probe_read,
+    .probes = &cpu_probes_scalar,
 };
