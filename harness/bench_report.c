@@ -142,6 +142,9 @@ static cJSON *row_json(const struct benching *b, const struct row *row)
     cJSON_AddNumberToObject(object, "threads", w->threads);
     cJSON_AddItemToObject(object, "tok_per_s", summary_json(&row->tok_per_s));
     add_number_or_null(object, utilisation_names[row->phase], row->limited, statistics_median(row->utilisation, (size_t)b->repeats));
+    /* Every repeat does the same work. */
+    cJSON_AddNumberToObject(object, "bytes_per_token", row->c->samples[row->phase][0].bytes_per_token);
+    cJSON_AddNumberToObject(object, "operations_per_token", row->c->samples[row->phase][0].operations_per_token);
     add_limits(b, row, object);
     add_samples(b, row, object);
     if (row->phase == BENCH_DECODE)

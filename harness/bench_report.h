@@ -8,6 +8,7 @@
 /* One phase of one repeat, with the limits taken beside it; those are 0 where they were not probed. */
 struct bench_sample {
     double tok_per_s, read_bytes_per_s, operations_per_s;
+    double bytes_per_token, operations_per_token;
     double utilisation; // MFU of a prefill, MBU of a decode
     double reached;     // tok/s over what the limits allow, decode
     bool bound_by_read; // by that prediction

@@ -26,7 +26,9 @@ static enum engine_probe unit_of(const struct benching *b, bool exact)
 
 static struct bench_sample sample_of(const struct bench_beside *beside, const struct bench_phase *phase, enum bench_phase_kind kind)
 {
-    struct bench_sample s = {.tok_per_s = (double)phase->tokens * 1e9 / (double)phase->ns};
+    struct bench_sample s = {.tok_per_s = (double)phase->tokens * 1e9 / (double)phase->ns,
+                             .bytes_per_token = (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) / (double)phase->tokens,
+                             .operations_per_token = (double)phase->counts.operations / (double)phase->tokens};
     if (!beside->prober)
         return s;
     s.read_bytes_per_s = beside->read_bytes_per_s[kind];
@@ -108,9 +110,12 @@ static bool add_configuration(struct benching *b, const struct bench_workload *w
 /* Every combination. Apart: decode begins at the depth, in a configuration of its own that has no prompt. */
 static bool combine(struct benching *b, struct lists *l, bool apart, struct error *err)
 {
-    if (apart && l->n_prompts == MAX_VALUES)
+    bool decodes = !apart;
+    for (int p = 0; p < l->n_prompts; p++)
+        decodes |= l->prompts[p] == 0;
+    if (!decodes && l->n_prompts == MAX_VALUES)
         return error_set(err, ERROR_INPUT, "--apart with %d prompts: at most %d", MAX_VALUES, MAX_VALUES - 1);
-    if (apart)
+    if (!decodes)
         l->prompts[l->n_prompts++] = 0;
     size_t n = (size_t)l->n_prompts * (size_t)l->n_batches * (size_t)l->n_threads * (size_t)l->n_depths;
     if (!(b->configurations = memory_array(n, sizeof *b->configurations, "configurations", err)))
