@@ -164,9 +164,10 @@ struct backend_ops {
     /* y[m][width] = x[rows[i]][width] */
     void (*gather)(struct backend *, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width);
 
-    /* For m rows of logits[m][width]: log softmax of targets[i] (skipped when −1), the argmax (lowest id on a tie). */
-    void (*score)(struct backend *, const struct buffer *logits, int m, int width, const int32_t *targets, float *log_probability,
-                  int32_t *argmax, float *greatest, float *target_logit);
+    /* For m rows of logits[m][width]: the argmax (lowest id on a tie) and its logit; where targets[i] isn't −1, its logit and
+     * log Σ exp(logit − greatest), so that log softmax is target_logit − greatest − log_sum. */
+    void (*score)(struct backend *, const struct buffer *logits, int m, int width, const int32_t *targets, int32_t *argmax, float *greatest,
+                  float *target_logit, double *log_sum);
 
     /* Counts that only the backend knows: [n_layers][n_experts] routed tokens since the last reset, bytes and operations. */
     const uint64_t *(*expert_load)(struct backend *);

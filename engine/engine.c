@@ -22,7 +22,8 @@ struct engine {
     /* of the step under way, [max_rows] each */
     int32_t *tokens, *positions, *wanted, *targets, *argmax;
     const int32_t **pages;
-    float *log_probability, *greatest, *target_logit;
+    float *greatest, *target_logit;
+    double *log_sum;
     int *more; // [n_more]: rows of each sequence in the step
     size_t n_more;
 };
@@ -32,9 +33,9 @@ static bool make_room(struct engine *e, size_t rows, struct error *err)
     struct {
         void **array;
         size_t size;
-    } arrays[] = {{(void **)&e->tokens, 4},          {(void **)&e->positions, 4}, {(void **)&e->wanted, 4},
-                  {(void **)&e->targets, 4},         {(void **)&e->argmax, 4},    {(void **)&e->pages, sizeof *e->pages},
-                  {(void **)&e->log_probability, 4}, {(void **)&e->greatest, 4},  {(void **)&e->target_logit, 4}};
+    } arrays[] = {{(void **)&e->tokens, 4},   {(void **)&e->positions, 4},    {(void **)&e->wanted, 4},
+                  {(void **)&e->targets, 4},  {(void **)&e->argmax, 4},       {(void **)&e->pages, sizeof *e->pages},
+                  {(void **)&e->greatest, 4}, {(void **)&e->target_logit, 4}, {(void **)&e->log_sum, 8}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if (!(*arrays[i].array = memory_array(rows, arrays[i].size, "a step's rows", err)))
             return false;
@@ -123,8 +124,8 @@ void engine_close(struct engine *e)
         model_unload(&e->model);
         e->model.backend->ops->close(e->model.backend);
     }
-    void *arrays[] = {e->tokens, e->positions,       e->wanted,   e->targets,      e->argmax,
-                      e->pages,  e->log_probability, e->greatest, e->target_logit, e->more};
+    void *arrays[] = {e->tokens, e->positions, e->wanted,       e->targets, e->argmax,
+                      e->pages,  e->greatest,  e->target_logit, e->log_sum, e->more};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(e);
@@ -206,6 +207,10 @@ static bool check_rows(struct engine *e, const struct engine_row *rows, int n, s
         if (row->want == ENGINE_WANT_SCORE && (row->target < -1 || row->target >= c->n_vocab))
             return error_set(err, ERROR_INPUT, "row %d: target %d is out of range, the vocabulary has 0 … %d", i, row->target,
                              c->n_vocab - 1);
+        for (int k = 0; row->want == ENGINE_WANT_SCORE && k < row->n_others; k++)
+            if (row->target < 0 || row->others[k].token < 0 || row->others[k].token >= c->n_vocab)
+                return error_set(err, ERROR_INPUT, "row %d: other target %d is out of range or stands alone, the vocabulary has 0 … %d", i,
+                                 row->others[k].token, c->n_vocab - 1);
         if (row->want == ENGINE_WANT_LOGITS && !row->logits)
             return error_set(err, ERROR_INPUT, "row %d: logits are wanted, but there is no place for them", i);
         if (!memory_grow((void **)&e->more, &e->n_more, (size_t)row->seq + 1, sizeof *e->more, "sequences", err))
@@ -272,6 +277,12 @@ static void write_batch(struct engine *e, const struct engine_row *rows, int n, 
     *batch = (struct batch){.n = n, .tokens = e->tokens, .positions = e->positions, .pages = e->pages};
 }
 
+/* Of a scored row i in the logits' buffer: ln softmax of the logit. */
+static float log_probability(const struct engine *e, int i, float logit)
+{
+    return (float)((double)logit - (double)e->greatest[i] - e->log_sum[i]);
+}
+
 /* Gives out the logits or scores of `m` rows whose logits are in the buffer; e->wanted names them. */
 static void give_out(struct engine *e, struct engine_row *rows, int m)
 {
@@ -283,14 +294,20 @@ static void give_out(struct engine *e, struct engine_row *rows, int m)
         if (row->want == ENGINE_WANT_LOGITS)
             b->ops->buffer_read(b, e->forward.state.logits, (size_t)i * width, width, row->logits);
     }
-    b->ops->score(b, e->forward.state.logits, m, (int)width, e->targets, e->log_probability, e->argmax, e->greatest, e->target_logit);
+    b->ops->score(b, e->forward.state.logits, m, (int)width, e->targets, e->argmax, e->greatest, e->target_logit, e->log_sum);
     for (int i = 0; i < m; i++) {
         struct engine_row *row = &rows[e->wanted[i]];
         if (row->want != ENGINE_WANT_SCORE)
             continue;
         row->argmax = e->argmax[i];
-        row->log_probability = row->target >= 0 ? e->log_probability[i] : 0.0f;
+        row->log_probability = row->target >= 0 ? log_probability(e, i, e->target_logit[i]) : 0.0f;
         row->target_is_argmax = row->target >= 0 && e->target_logit[i] == e->greatest[i];
+        for (int k = 0; k < row->n_others; k++) {
+            float logit;
+            b->ops->buffer_read(b, e->forward.state.logits, (size_t)i * width + (size_t)row->others[k].token, 1, &logit);
+            row->others[k].log_probability = log_probability(e, i, logit);
+            row->others[k].is_argmax = logit == e->greatest[i];
+        }
     }
 }
 

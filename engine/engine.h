@@ -91,6 +91,9 @@ bool tokenize(const struct tokenizer *tokenizer, const char *bytes, size_t n, in
  * text's tokens together are the text; SentencePiece puts a space before it. */
 const char *token_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *n);
 
+/* Whether the token is a control token ("<|im_end|>"), which is no part of a text that a model wrote. */
+bool token_is_control(const struct tokenizer *tokenizer, int32_t id);
+
 struct tokenizer_info {
     const char *model, *pre; // tokenizer.ggml.model, tokenizer.ggml.pre: "gpt2", "olmo"
     int n_vocab;
@@ -180,15 +183,24 @@ enum engine_want {
     ENGINE_WANT_SCORE,   // how likely `target` is after this token, without giving out the logits
 };
 
+/* One more target of a row that is scored: choices that differ in their next token alone share the row. */
+struct engine_target {
+    int32_t token;
+    float log_probability; // out
+    bool is_argmax;        // out
+};
+
 struct engine_row {
     int seq;
     int32_t token; // appended to its sequence, in the order of the rows
     enum engine_want want;
-    int32_t target;        // for ENGINE_WANT_SCORE; -1: only the argmax
-    float *logits;         // for ENGINE_WANT_LOGITS: the caller's [n_vocab]
-    float log_probability; // out, natural logarithm: of target (SCORE)
-    int32_t argmax;        // out: the most likely next token, lowest id on a tie (SCORE)
-    bool target_is_argmax; // out: target's logit equals the greatest one
+    int32_t target;               // for ENGINE_WANT_SCORE; -1: only the argmax
+    float *logits;                // for ENGINE_WANT_LOGITS: the caller's [n_vocab]
+    float log_probability;        // out, natural logarithm: of target (SCORE)
+    int32_t argmax;               // out: the most likely next token, lowest id on a tie (SCORE)
+    bool target_is_argmax;        // out: target's logit equals the greatest one
+    struct engine_target *others; // the caller's [n_others]: more targets (SCORE, beside a target)
+    int n_others;
 };
 
 /* Computes n rows (1 … max_rows). Fails with ERROR_INPUT, and computes nothing, when a token or target id is out of range, a sequence does

@@ -133,6 +133,11 @@ void tokenizer_close(struct tokenizer *t)
     free(t);
 }
 
+bool token_is_control(const struct tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->v.count && t->v.tokens[id].type == TOKEN_CONTROL;
+}
+
 struct tokenizer_info tokenizer_info(const struct tokenizer *t)
 {
     return t->info;

@@ -60,8 +60,9 @@ struct score_work {
     const float *logits;
     int m, width;
     const int32_t *targets;
-    float *log_probability, *greatest, *target_logit;
     int32_t *argmax;
+    float *greatest, *target_logit;
+    double *log_sum;
 };
 
 static void score_thread(void *context, int thread, int threads)
@@ -78,22 +79,22 @@ static void score_thread(void *context, int thread, int threads)
         if (w->targets[i] < 0)
             continue;
         w->target_logit[i] = x[w->targets[i]];
-        w->log_probability[i] = (float)((double)x[w->targets[i]] - (double)x[best] - log(w->cpu->kernels->sum_exp(x, w->width, x[best])));
+        w->log_sum[i] = log(w->cpu->kernels->sum_exp(x, w->width, x[best]));
     }
 }
 
-static void score(struct backend *backend, const struct buffer *logits, int m, int width, const int32_t *targets, float *log_probability,
-                  int32_t *argmax, float *greatest, float *target_logit)
+static void score(struct backend *backend, const struct buffer *logits, int m, int width, const int32_t *targets, int32_t *argmax,
+                  float *greatest, float *target_logit, double *log_sum)
 {
     struct score_work work = {.cpu = (const struct cpu *)backend,
                               .logits = logits->data,
                               .m = m,
                               .width = width,
                               .targets = targets,
-                              .log_probability = log_probability,
+                              .argmax = argmax,
                               .greatest = greatest,
                               .target_logit = target_logit,
-                              .argmax = argmax};
+                              .log_sum = log_sum};
     pool_run(work.cpu->pool, score_thread, &work);
 }
 

@@ -272,3 +272,35 @@ Test(engine, scores_are_the_log_softmax_of_the_logits)
     free(logits);
     close_engine(&o);
 }
+
+Test(engine, other_targets_of_a_row_score_as_if_each_were_alone)
+{
+    struct error err = {0};
+    struct opened o = open_engine(256);
+    enum { TARGETS = 5 };
+    struct engine_target others[TARGETS];
+    int together = new_sequence(&o), best = -1;
+    feed(&o, together, 0, 5);
+    for (int i = 0; i < TARGETS; i++)
+        others[i] = (struct engine_target){.token = 11 * i};
+    struct engine_row row = {.seq = together, .token = 3, .want = ENGINE_WANT_SCORE, .target = 7, .others = others, .n_others = TARGETS};
+    cr_assert(engine_step(o.engine, &row, 1, &err), "%s", err.message);
+    for (int i = 0; i < TARGETS; i++) {
+        int alone = new_sequence(&o);
+        feed(&o, alone, 0, 5);
+        struct engine_row single = {.seq = alone, .token = 3, .want = ENGINE_WANT_SCORE, .target = others[i].token};
+        cr_assert(engine_step(o.engine, &single, 1, &err), "%s", err.message);
+        cr_expect_eq(memcmp(&single.log_probability, &others[i].log_probability, sizeof(float)), 0, "target %d", others[i].token);
+        cr_expect_eq(others[i].is_argmax, others[i].token == single.argmax);
+        best = single.argmax;
+        engine_seq_free(o.engine, alone);
+    }
+    others[0].token = best;
+    engine_seq_truncate(o.engine, together, 5);
+    cr_assert(engine_step(o.engine, &row, 1, &err), "%s", err.message);
+    cr_expect(others[0].is_argmax);
+    others[0].token = o.n_vocab;
+    cr_expect_not(engine_step(o.engine, &row, 1, &err));
+    cr_expect_eq(err.code, ERROR_INPUT);
+    close_engine(&o);
+}
