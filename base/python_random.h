@@ -1,0 +1,17 @@
+/* The random numbers that Python's `random.Random(seed)` gives: MT19937 (Matsumoto and Nishimura 1998) seeded by init_by_array with the
+ * seed's 32-bit words. For draws that have to be the same as another program's; else base/random.h. */
+#ifndef JEOUL_BASE_PYTHON_RANDOM_H
+#define JEOUL_BASE_PYTHON_RANDOM_H
+
+#include <stdint.h>
+
+struct python_random {
+    uint32_t state[624];
+    int at;
+};
+
+void python_random_seed(struct python_random *random, uint64_t seed);
+uint32_t python_random_bits(struct python_random *random); // getrandbits(32)
+double python_random_unit(struct python_random *random);   // random(): [0, 1), 53 bits
+
+#endif
