@@ -39,40 +39,80 @@ struct eval_task_info eval_task_info(const struct eval_task *task);
 bool eval_tasks_list(const struct eval_places *places, void (*fn)(void *context, const struct eval_task_info *), void *context,
                      struct error *err) MUST_CHECK;
 
+enum eval_kind {
+    EVAL_CHOICES,    // the likeliest of several continuations
+    EVAL_LIKELIHOOD, // one continuation
+    EVAL_ROLLING,    // a whole text
+    EVAL_GENERATE,   // what the model writes
+};
+
 struct eval_options {
-    int limit;                                            // the first N items; 0: all
-    int shots;                                            // few-shot examples; −1: the task's own number
-    int max_batch_rows;                                   // 0: as the engine was opened
-    void (*progress)(void *context, int done, int total); // may be NULL
+    int limit;           // the first N items; 0: all
+    int shots;           // few-shot examples; −1: the task's own number
+    int max_batch_rows;  // rows of a step; 0: as the engine was opened
+    int max_length;      // tokens of a request; 0: the model's context
+    int bootstrap;       // iterations for the standard error of a perplexity; 0: 100,000
+    bool alone;          // one request after the other, sharing nothing: slow, the same scores
+    const char *journal; // a file that items are noted in as they are answered, and taken from: an interrupted run goes on; NULL: none
+    const char *system;  // whose answers they are: a journal of another system is refused
+    void (*progress)(void *context, double done, double total); // may be NULL
     void *context;
 };
 
-/* One scored item. */
+/* One answered item. */
 struct eval_item {
-    int doc_index, gold, n_choices;
-    int choice, choice_norm, choice_bytes; // argmax by the three rules; the first maximum wins
-    double *log_likelihood;                // [n_choices], natural logarithm, summed over the continuation's tokens
-    int *continuation_tokens;              // [n_choices]
-    bool *is_greedy;                       // [n_choices]
-    int context_tokens;
-    char *context, **continuations; // as sent to the model
+    enum eval_kind kind;
+    int doc_index;
+    int n;                    // continuations; 1 but for EVAL_CHOICES
+    int gold;                 // the right choice; −1: none of them
+    char **contexts;          // [n], as sent to the model
+    char **continuations;     // [n], as sent, with the delimiter; NULL for EVAL_GENERATE
+    double *log_likelihood;   // [n], natural logarithm, summed over the continuation's tokens; the text's for EVAL_ROLLING
+    double *unconditional;    // [n], of the continuations after nothing; NULL unless a metric wants it
+    int *continuation_tokens; // [n]
+    bool *is_greedy;          // [n]
+    int context_tokens;       // of the first context
+    int choice, choice_norm, choice_bytes, choice_mutual_info; // EVAL_CHOICES: who wins by which rule; the last −1 without `unconditional`
+    char *text, *target; // EVAL_GENERATE: what was written, up to the first stop; what was to be written
+    bool answered;
+};
+
+/* One score of a task. */
+struct eval_metric {
+    const char *name, *filter; // "acc"; "none", or the name of what was extracted: "strict-match"
+    double value;
+    double stderr_; // as lm-evaluation-harness defines it; NaN: it gives none
+    bool is_share;  // a mean of zeros and ones
+    bool lower_is_better;
+    double *values; // [n], of each item; NULL where the score is no mean over items
 };
 
 struct eval_result {
+    enum eval_kind kind;
     struct eval_item *items;
     int n;
-    int correct, correct_norm, correct_bytes;
+    struct eval_metric *metrics;
+    int n_metrics;
     /* for fertility: tokens (without BOS) and Unicode characters of the items' contexts and continuations, each text once */
     int64_t text_tokens, text_characters;
     int64_t prompt_tokens;   // tokens of all requests, as if each were scored on its own
     int64_t computed_tokens; // rows that the engine really computed
+    int resumed;             // items that were taken from the journal
     uint64_t ns;
 };
 void eval_result_free(struct eval_result *result);
 
-/* Runs a task. The result does not depend on batch size, thread count or prefix reuse. */
+/* A metric by its name, of the first filter that has it; NULL when the task hasn't got it. */
+const struct eval_metric *eval_metric(const struct eval_result *result, const char *name);
+
+/* Runs a task. The result does not depend on batch size, thread count, prefix reuse or whether a journal was gone on with. */
 bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const struct eval_task *task, const struct eval_options *options,
               struct eval_result *result, struct error *err) MUST_CHECK;
+
+/* A group's score: the mean of its tasks', by their sizes (micro) or not (macro), and the pooled standard error of lm-evaluation-harness,
+ * √(Σ (nᵢ − 1) nᵢ seᵢ² ÷ (N − K) ÷ N). */
+double eval_group(const double *scores, const double *sizes, size_t n, bool by_size);
+double eval_group_stderr(const double *stderrs, const double *sizes, size_t n);
 
 /* Two models' logits on the same tokens. Zero-initialise, add each position's rows of n logits, read the figures: NMSE = Σ(a − b)² ÷ Σb²
  * over all of them, mean Kullback–Leibler divergence of the reference from the logits in nats, share of positions with the same best token.

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/python_random.h"
 #include "base/text.h"
+#include "eval/eval.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ double metric_per_unit(const double *ll, const double *units, size_t n)
     return sum / all;
 }
 
-double metric_group(const double *scores, const double *sizes, size_t n, bool by_size)
+double eval_group(const double *scores, const double *sizes, size_t n, bool by_size)
 {
     double sum = 0, all = 0;
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +109,7 @@ double metric_group(const double *scores, const double *sizes, size_t n, bool by
     return sum / all;
 }
 
-double metric_group_stderr(const double *stderrs, const double *sizes, size_t n)
+double eval_group_stderr(const double *stderrs, const double *sizes, size_t n)
 {
     double squares = 0, all = 0;
     for (size_t i = 0; i < n; i++) {

@@ -30,8 +30,4 @@ bool metric_perplexity_stderr(const double *log_likelihood, size_t n, int iterat
 /* Σ log-likelihood ÷ Σ units (words or bytes): exp of its negative is the perplexity by word or byte, the negative ÷ ln 2 bits. */
 double metric_per_unit(const double *log_likelihood, const double *units, size_t n);
 
-/* A group: mean of its tasks' scores, by their sizes or not, and the pooled standard error √(Σ (nᵢ − 1) nᵢ seᵢ² ÷ (N − K) ÷ N). */
-double metric_group(const double *scores, const double *sizes, size_t n, bool by_size);
-double metric_group_stderr(const double *stderrs, const double *sizes, size_t n);
-
 #endif

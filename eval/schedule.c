@@ -159,7 +159,8 @@ static bool admit_one(struct schedule *s)
 
 static bool admit(struct schedule *s)
 {
-    while (s->tail < s->n && s->tail - s->head < MAX_ACTIVE) {
+    size_t most = s->options->alone ? 1 : MAX_ACTIVE;
+    while (s->tail < s->n && s->tail - s->head < most) {
         struct stream *next = &s->streams[s->tail];
         if (s->head == s->tail)
             next->common = 0; // there is no predecessor left
@@ -368,7 +369,7 @@ static void leave(struct schedule *s)
     while (s->head < s->tail && s->streams[s->head].done) {
         bool last = s->head + 1 == s->n,
              forked = s->head + 1 < s->tail && (s->streams[s->head + 1].seq >= 0 || s->streams[s->head + 1].done);
-        if (!last && !forked)
+        if (!last && !forked && !s->options->alone)
             return;
         retire(s);
     }

@@ -7,7 +7,7 @@
 struct schedule_options {
     const struct tokenizer *tokenizer; // for what GENERATE requests write; NULL when there are none
     int max_rows;                      // of a step; 0: as the engine was opened
-    bool alone;                        // each request from its first token on, sharing nothing: what sharing is compared with
+    bool alone;                        // one request after the other, each from its first token on: what sharing is compared with
     /* Called once for each request when it is answered, in any order; false stops with err. May be NULL. */
     bool (*done)(void *context, struct request *request, struct error *err);
     void (*progress)(void *context, double done_rows, double total_rows); // may be NULL

@@ -212,15 +212,16 @@ static void add_task(cJSON *tasks, const struct eval_task_info *info)
 
 static void add_scores(cJSON *measurements, const struct eval_task_info *info, const struct eval_result *r)
 {
-    const struct {
-        const char *metric;
-        int correct;
-    } scores[] = {{"acc", r->correct}, {"acc_norm", r->correct_norm}, {"acc_bytes", r->correct_bytes}};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < r->n_metrics; i++) {
+        const struct eval_metric *m = &r->metrics[i];
         cJSON *labels = labels_of("task", info->name);
-        cJSON_AddNumberToObject(labels, "correct", scores[i].correct);
+        if (m->is_share)
+            cJSON_AddNumberToObject(labels, "correct", round(m->value * r->n));
         cJSON_AddNumberToObject(labels, "n", r->n);
-        add(measurements, scores[i].metric, "ratio", (double)scores[i].correct / r->n, NULL, labels);
+        cJSON_AddStringToObject(labels, "filter", m->filter);
+        if (isfinite(m->stderr_))
+            cJSON_AddNumberToObject(labels, "stderr", m->stderr_);
+        add(measurements, m->name, m->lower_is_better ? "" : "ratio", m->value, NULL, labels);
     }
     cJSON *labels = labels_of("task", info->name);
     cJSON_AddStringToObject(labels, "language", info->language);

@@ -1,7 +1,11 @@
 /* Opening models for the verbs: see open.h. */
 #include "harness/open.h"
 
+#include "base/hash.h"
+#include "base/memory.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool open_file(const struct cli *cli, struct opened *opened, struct error *err)
@@ -52,6 +56,31 @@ bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, 
     if (*facts.pack_note)
         fprintf(stderr, "jeoul: packed weights: %s\n", facts.pack_note);
     return true;
+}
+
+bool open_fingerprint(const char *path, char hex[65], struct error *err)
+{
+    enum { PIECE = 4096, ENDS = 1 << 20, PLACES = 1000 };
+    FILE *file = fopen(path, "rb");
+    unsigned char *bytes = memory_array(2 * ENDS + PLACES * PIECE + sizeof(long), 1, "fingerprint", err);
+    bool ok = file && bytes && fseek(file, 0, SEEK_END) == 0;
+    long size = ok ? ftell(file) : 0;
+    size_t n = sizeof size;
+    for (int i = 0; ok && i < PLACES + 2; i++) {
+        long at = i == 0 ? 0 : i == 1 ? (size > ENDS ? size - ENDS : 0) : (long)((double)size / PLACES * (i - 2));
+        ok = fseek(file, at, SEEK_SET) == 0;
+        n += ok ? fread(bytes + n, 1, i < 2 ? ENDS : PIECE, file) : 0;
+    }
+    ok = ok && !ferror(file);
+    if (ok)
+        memcpy(bytes, &size, sizeof size);
+    else if (bytes)
+        error_record_errno(err, "%s: cannot be read", path);
+    ok = ok && hash_bytes(bytes, n, hex, err);
+    if (file)
+        fclose(file);
+    free(bytes);
+    return ok;
 }
 
 void open_close(struct opened *opened)

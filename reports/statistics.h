@@ -42,4 +42,8 @@ struct ratio {
 };
 bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, struct ratio *out, struct error *err) MUST_CHECK;
 
+/* Jensen and Shannon's divergence (Lin 1991) between two distributions given as counts, in bits: 0 alike … 1 disjoint. NaN where one of
+ * them has no counts. */
+double statistics_jensen_shannon(const double *a, const double *b, size_t n);
+
 #endif

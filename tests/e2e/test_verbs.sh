@@ -105,9 +105,15 @@ refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature 1.
 check "tasks lists every task file" bash -c "test \$($JEOUL tasks --json | jq '.tasks | length') -eq \$(ls $root/datasets/tasks/*.json | wc -l)"
 
 # eval
-check "eval on the built-in sets" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko,builtin_en --json --samples s.jsonl | jq -e '(.groups | length == 2 and all(.n >= 200)) and (.results | all(.acc.ci95_low <= .acc.value and .acc.value <= .acc.ci95_high))'"
+check "eval on the built-in sets" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko,builtin_en --json --samples s.jsonl | jq -e '(.groups | length == 2 and all(.n >= 200)) and (.results | all(.scores.acc | .ci95_low <= .value and .value <= .ci95_high and .stderr > 0))'"
 check "samples have a line for each item" bash -c 'test $(wc -l < s.jsonl) -ge 400'
 check "scores do not depend on steps and threads" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --rows 5 -t 1 --samples a.jsonl && $JEOUL eval -m tiny.gguf --tasks builtin_ko_particles -t 2 --samples b.jsonl && cmp a.jsonl b.jsonl"
+cp tiny.gguf other.gguf && printf x >>other.gguf
+check "a journal is gone on with, and the scores are those of one run" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --limit 9 --resume j.jsonl && printf '{\"task\": \"torn' >>j.jsonl && $JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --resume j.jsonl --samples c.jsonl --json | jq -e '.results[0].resumed_items == 9' && cmp a.jsonl c.jsonl"
+check "one request after the other gives the same scores" bash -c "$JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --alone --samples d.jsonl && cmp a.jsonl d.jsonl"
+refuse 2 'another model, data or options' "$JEOUL" eval -m other.gguf --tasks builtin_ko_particles --resume j.jsonl --json
+refuse 2 'another model, data or options' "$JEOUL" eval -m tiny.gguf --tasks builtin_ko_particles --resume j.jsonl --kv f32 --json
+refuse 2 'is no item of a journal' bash -c "echo '{}' >k.jsonl; $JEOUL eval -m tiny.gguf --tasks builtin_ko_particles --resume k.jsonl --json"
 refuse 2 'no task or group' "$JEOUL" eval -m tiny.gguf --tasks kobest_cop --json
 refuse 2 '--data DIR' "$JEOUL" eval -m tiny.gguf --tasks kobest_copa --json
 if [ -d "$shared/evalsets" ]; then

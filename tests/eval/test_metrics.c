@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/python_random.h"
+#include "eval/eval.h"
 #include "eval/math_answer.h"
 #include "eval/metrics.h"
 
@@ -100,9 +101,9 @@ Test(metrics, means_groups_and_units_are_those_of_the_vectors)
     n = (size_t)numbers(group, "metrics", values);
     numbers(group, "stderrs", stderrs);
     numbers(group, "sizes", sizes);
-    expect_close(metric_group(values, sizes, n, true), json_real(group, "weighted"));
-    expect_close(metric_group(values, sizes, n, false), json_real(group, "unweighted"));
-    expect_close(metric_group_stderr(stderrs, sizes, n), json_real(group, "pooled_stderr"));
+    expect_close(eval_group(values, sizes, n, true), json_real(group, "weighted"));
+    expect_close(eval_group(values, sizes, n, false), json_real(group, "unweighted"));
+    expect_close(eval_group_stderr(stderrs, sizes, n), json_real(group, "pooled_stderr"));
     static const char *const items[] = {"word_items", "byte_items"};
     for (int k = 0; k < 2; k++) {
         const cJSON *list = cJSON_GetObjectItem(rolling, items[k]);

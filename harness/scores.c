@@ -1,0 +1,224 @@
+/* Scores as JSON and lines: see scores.h. */
+#include "harness/scores.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "reports/statistics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_number(cJSON *object, const char *key, double value, const char *reason)
+{
+    char reason_key[64];
+    if (isfinite(value)) {
+        cJSON_AddNumberToObject(object, key, value);
+        return;
+    }
+    cJSON_AddNullToObject(object, key);
+    snprintf(reason_key, sizeof reason_key, "%s_reason", key);
+    cJSON_AddStringToObject(object, reason_key, reason);
+}
+
+/* Wilson's interval for a share, else value ± 1.96 standard errors. */
+static cJSON *score_json(double value, double stderr_, bool is_share, bool lower_is_better, int n)
+{
+    struct interval i = {value, value - 1.959963985 * stderr_, value + 1.959963985 * stderr_};
+    cJSON *score = cJSON_CreateObject();
+    if (is_share)
+        i = statistics_wilson((uint64_t)llround(value * n), (uint64_t)n);
+    add_number(score, "value", value, "no items");
+    add_number(score, "stderr", stderr_, n < 2 ? "fewer than two items" : "none is defined for this score");
+    add_number(score, "ci95_low", i.low, "no standard error");
+    add_number(score, "ci95_high", i.high, "no standard error");
+    cJSON_AddStringToObject(score, "interval", is_share ? "wilson" : "normal");
+    if (lower_is_better)
+        cJSON_AddTrueToObject(score, "lower_is_better");
+    cJSON_AddNumberToObject(score, "n", n);
+    return score;
+}
+
+cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *r)
+{
+    cJSON *row = cJSON_CreateObject(), *scores = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "task", info->name);
+    cJSON_AddStringToObject(row, "group", info->group);
+    cJSON_AddStringToObject(row, "language", info->language);
+    cJSON_AddNumberToObject(row, "n", r->n);
+    for (int i = 0; i < r->n_metrics; i++) {
+        const struct eval_metric *m = &r->metrics[i];
+        char key[128];
+        bool plain = strcmp(m->filter, "none") == 0;
+        snprintf(key, sizeof key, "%s%s%s", m->name, plain ? "" : ",", plain ? "" : m->filter);
+        cJSON_AddItemToObject(scores, key, score_json(m->value, m->stderr_, m->is_share, m->lower_is_better, r->n));
+    }
+    cJSON_AddItemToObject(row, "scores", scores);
+    if (r->kind == EVAL_CHOICES)
+        cJSON_AddNumberToObject(row, "chance", info->chance);
+    add_number(row, "tokens_per_1000_characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, "no text was tokenized");
+    cJSON_AddNumberToObject(row, "tokens", (double)r->text_tokens);
+    cJSON_AddNumberToObject(row, "characters", (double)r->text_characters);
+    cJSON_AddNumberToObject(row, "prompt_tokens", (double)r->prompt_tokens);
+    cJSON_AddNumberToObject(row, "computed_tokens", (double)r->computed_tokens);
+    cJSON_AddNumberToObject(row, "resumed_items", r->resumed);
+    cJSON_AddNumberToObject(row, "seconds", (double)r->ns * 1e-9);
+    cJSON_AddStringToObject(row, "data_sha256", info->data_sha256);
+    return row;
+}
+
+/* --- groups ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static cJSON *group_score(const cJSON *results, const char *group, const char *key)
+{
+    int most = cJSON_GetArraySize(results), n = 0, items = 0;
+    double *columns = calloc(3 * (size_t)most + 1, sizeof *columns), *values = columns, *errors = columns + most, *sizes = errors + most;
+    bool is_share = true, lower = false;
+    const cJSON *row;
+    if (!columns)
+        return NULL;
+    cJSON_ArrayForEach(row, results) {
+        const cJSON *score = cJSON_GetObjectItem(cJSON_GetObjectItem(row, "scores"), key);
+        if (!score || strcmp(json_text(row, "group"), group) != 0)
+            continue;
+        values[n] = json_real(score, "value");
+        errors[n] = json_real(score, "stderr");
+        sizes[n] = json_real(row, "n");
+        items += (int)sizes[n++];
+        is_share = is_share && strcmp(json_text(score, "interval"), "wilson") == 0;
+        lower = lower || cJSON_IsTrue(cJSON_GetObjectItem(score, "lower_is_better"));
+    }
+    double micro = eval_group(values, sizes, (size_t)n, true), macro = eval_group(values, sizes, (size_t)n, false);
+    cJSON *score = score_json(micro, eval_group_stderr(errors, sizes, (size_t)n), is_share, lower, items);
+    cJSON_AddNumberToObject(score, "macro", macro);
+    cJSON_AddNumberToObject(score, "tasks", n);
+    free(columns);
+    return score;
+}
+
+cJSON *scores_of_groups(const cJSON *results)
+{
+    cJSON *groups = cJSON_CreateArray(), *row = NULL, *group;
+    cJSON_ArrayForEach(row, results) {
+        const char *name = json_text(row, "group");
+        const cJSON *score;
+        cJSON *found = NULL;
+        cJSON_ArrayForEach(group, groups)
+            if (strcmp(json_text(group, "group"), name) == 0)
+                found = group;
+        if (!found) {
+            found = cJSON_CreateObject();
+            cJSON_AddStringToObject(found, "group", name);
+            cJSON_AddNumberToObject(found, "tasks", 0);
+            cJSON_AddNumberToObject(found, "n", 0);
+            cJSON_AddObjectToObject(found, "scores");
+            cJSON_AddItemToArray(groups, found);
+        }
+        cJSON_SetNumberValue(cJSON_GetObjectItem(found, "tasks"), json_real(found, "tasks") + 1);
+        cJSON_SetNumberValue(cJSON_GetObjectItem(found, "n"), json_real(found, "n") + json_real(row, "n"));
+        cJSON *scores = cJSON_GetObjectItem(found, "scores");
+        cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores"))
+            if (!cJSON_GetObjectItem(scores, score->string))
+                cJSON_AddItemToObject(scores, score->string, group_score(results, name, score->string));
+    }
+    return groups;
+}
+
+/* --- items -----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void add_choices(cJSON *line, const struct eval_item *item)
+{
+    cJSON_AddItemToObject(line, "log_likelihoods", cJSON_CreateDoubleArray(item->log_likelihood, item->n));
+    cJSON_AddItemToObject(line, "continuation_tokens", cJSON_CreateIntArray(item->continuation_tokens, item->n));
+    if (item->unconditional)
+        cJSON_AddItemToObject(line, "unconditional", cJSON_CreateDoubleArray(item->unconditional, item->n));
+    cJSON *greedy = cJSON_AddArrayToObject(line, "is_greedy");
+    for (int c = 0; c < item->n; c++)
+        cJSON_AddItemToArray(greedy, cJSON_CreateBool(item->is_greedy[c]));
+    if (item->kind != EVAL_CHOICES)
+        return;
+    cJSON_AddNumberToObject(line, "choice", item->choice);
+    cJSON_AddNumberToObject(line, "choice_norm", item->choice_norm);
+    cJSON_AddNumberToObject(line, "choice_bytes", item->choice_bytes);
+    if (item->unconditional)
+        cJSON_AddNumberToObject(line, "choice_mutual_info", item->choice_mutual_info);
+    cJSON_AddNumberToObject(line, "gold", item->gold);
+}
+
+cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_result *r, int index)
+{
+    const struct eval_item *item = &r->items[index];
+    bool one_context = true;
+    cJSON *line = cJSON_CreateObject();
+    cJSON_AddStringToObject(line, "task", info->name);
+    cJSON_AddStringToObject(line, "group", info->group);
+    cJSON_AddStringToObject(line, "language", info->language);
+    cJSON_AddNumberToObject(line, "doc_index", item->doc_index);
+    for (int c = 1; c < item->n; c++)
+        one_context = one_context && strcmp(item->contexts[c], item->contexts[0]) == 0;
+    if (one_context)
+        cJSON_AddStringToObject(line, "context", item->contexts[0]);
+    else
+        cJSON_AddItemToObject(line, "contexts", cJSON_CreateStringArray((const char *const *)item->contexts, item->n));
+    cJSON_AddNumberToObject(line, "context_tokens", item->context_tokens);
+    if (item->continuations)
+        cJSON_AddItemToObject(line, "continuations", cJSON_CreateStringArray((const char *const *)item->continuations, item->n));
+    if (item->kind == EVAL_GENERATE) {
+        cJSON_AddStringToObject(line, "text", item->text);
+        cJSON_AddStringToObject(line, "target", item->target);
+        cJSON_AddNumberToObject(line, "tokens", item->continuation_tokens[0]);
+    } else
+        add_choices(line, item);
+    cJSON *scores = cJSON_AddObjectToObject(line, "scores");
+    for (int i = 0; i < r->n_metrics; i++) {
+        const struct eval_metric *m = &r->metrics[i];
+        char key[128];
+        bool plain = strcmp(m->filter, "none") == 0;
+        snprintf(key, sizeof key, "%s%s%s", m->name, plain ? "" : ",", plain ? "" : m->filter);
+        if (m->values)
+            cJSON_AddNumberToObject(scores, key, m->values[index]);
+    }
+    return line;
+}
+
+/* --- lines for people --------------------------------------------------------------------------------------------------------------------
+ */
+
+void scores_print_heading(void)
+{
+    printf("%-26s %6s  %-26s %8s %8s %18s %8s\n", "task or group", "n", "score", "value", "stderr", "95 %", "chance");
+}
+
+static void print_number(const cJSON *object, const char *key, double factor, int digits)
+{
+    double value = json_real(object, key);
+    if (isfinite(value))
+        printf(" %8.*f", digits, factor * value);
+    else
+        printf(" %8s", "–");
+}
+
+void scores_print(const cJSON *row, bool with_norm)
+{
+    const char *name = cJSON_GetObjectItem(row, "task") ? json_text(row, "task") : json_text(row, "group");
+    const cJSON *score;
+    cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores")) {
+        if (strcmp(score->string, "acc_bytes") == 0 || (strcmp(score->string, "acc_norm") == 0 && !with_norm))
+            continue;
+        bool percent = strcmp(json_text(score, "interval"), "wilson") == 0;
+        double factor = percent ? 100 : 1, chance = json_real(row, "chance");
+        int digits = percent ? 2 : 4;
+        char label[64];
+        snprintf(label, sizeof label, "%.40s%s", score->string, percent ? " %" : "");
+        printf("%-26.40s %6.0f  %-26s", name, json_real(score, "n"), label);
+        print_number(score, "value", factor, digits);
+        print_number(score, "stderr", factor, digits);
+        printf(" %8.*f … %-7.*f", digits, factor * json_real(score, "ci95_low"), digits, factor * json_real(score, "ci95_high"));
+        if (isfinite(chance) && strncmp(score->string, "acc", 3) == 0)
+            printf(" %7.2f", 100 * chance);
+        puts("");
+    }
+}

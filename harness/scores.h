@@ -1,0 +1,22 @@
+/* Scores as JSON and as lines for people: of tasks, of groups, of single items. */
+#ifndef JEOUL_SCORES_H
+#define JEOUL_SCORES_H
+
+#include "eval/eval.h"
+
+#include <cjson/cJSON.h>
+
+/* A task's result: what it is, its scores by name ("acc", "exact_match,strict-match") with standard error and 95 % interval, tokens. */
+cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *result);
+
+/* Groups of such results: each score micro (over all items) and macro (the mean of its tasks), over the tasks that have it. */
+cJSON *scores_of_groups(const cJSON *results);
+
+/* One item, as a line of --samples. */
+cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_result *result, int index);
+
+void scores_print_heading(void);
+/* A line for each score of a task or group that people look at; all of them are in the JSON. */
+void scores_print(const cJSON *row, bool with_norm);
+
+#endif
