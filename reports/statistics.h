@@ -46,4 +46,16 @@ bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, 
  * them has no counts. */
 double statistics_jensen_shannon(const double *a, const double *b, size_t n);
 
+/* Two systems on the same n items: the mean of b − a, with the 95 % percentile interval of a paired bootstrap (items drawn together,
+ * seeded). NaN when n = 0; the value alone when n = 1. */
+bool statistics_paired(const double *a, const double *b, size_t n, uint64_t seed, struct interval *out, struct error *err) MUST_CHECK;
+
+/* McNemar's test, exact (McNemar 1947; binomial, two-sided): of n items that only one of two systems has right, `wins` are one's. 1 for n =
+ * 0. */
+double statistics_mcnemar(uint64_t wins, uint64_t n);
+
+/* The difference of two shares of different items, k_b of n_b less k_a of n_a, with Newcombe's 95 % interval (1998, method 10: from
+ * Wilson's). */
+struct interval statistics_share_difference(uint64_t k_a, uint64_t n_a, uint64_t k_b, uint64_t n_b);
+
 #endif
