@@ -126,26 +126,6 @@ static const char *kind(const cJSON *value)
     return "is an object";
 }
 
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t n = strlen(b), row[65];
-    if (n > 64)
-        return n;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t least = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = substituted < least ? substituted : least;
-        }
-    }
-    return row[n];
-}
-
 bool json_only(const struct json_at *at, const char *const *allowed, struct error *err)
 {
     if (!json_object(at, err))
@@ -158,7 +138,7 @@ bool json_only(const struct json_at *at, const char *const *allowed, struct erro
         bool known = false;
         for (const char *const *name = allowed; *name; name++) {
             known = known || strcmp(*name, member->string) == 0;
-            size_t distance = edit_distance(member->string, *name);
+            size_t distance = text_distance(member->string, *name);
             if (distance < best) {
                 best = distance;
                 nearest = *name;

@@ -3,6 +3,9 @@
 #ifndef JEOUL_BASE_PYTHON_RANDOM_H
 #define JEOUL_BASE_PYTHON_RANDOM_H
 
+#include "base/error.h"
+
+#include <stddef.h>
 #include <stdint.h>
 
 struct python_random {
@@ -13,5 +16,10 @@ struct python_random {
 void python_random_seed(struct python_random *random, uint64_t seed);
 uint32_t python_random_bits(struct python_random *random); // getrandbits(32)
 double python_random_unit(struct python_random *random);   // random(): [0, 1), 53 bits
+
+uint32_t python_random_below(struct python_random *random, uint32_t bound); // randrange(bound); bound > 0
+
+/* sample(range(n), k) into out[k]; k ≤ n. */
+bool python_random_sample(struct python_random *random, uint32_t n, uint32_t k, uint32_t *out, struct error *err) MUST_CHECK;
 
 #endif

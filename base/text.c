@@ -174,3 +174,23 @@ int utf8_columns(const char *string)
     }
     return width;
 }
+
+size_t text_distance(const char *a, const char *b)
+{
+    size_t n = strlen(b), row[65];
+    if (n > 64)
+        return n;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            size_t least = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
+            row[j] = substituted < least ? substituted : least;
+        }
+    }
+    return row[n];
+}

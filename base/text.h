@@ -38,4 +38,7 @@ size_t utf8_length(const char *bytes, size_t n);
 /* Columns on a terminal: two for Hangul, CJK and full-width forms, none for combining marks, one for the rest. */
 int utf8_columns(const char *string);
 
+/* How many bytes are added, removed or changed to make one string of the other (Levenshtein); b's length when b has more than 64. */
+size_t text_distance(const char *a, const char *b);
+
 #endif

@@ -259,8 +259,8 @@ static const struct source_file *find(const struct source *source, const char *s
             text_format(&looked, "%s%s", looked.length ? " and " : "", path);
     }
     if (!found && looked.length)
-        error_set(err, ERROR_INPUT, "%s: the split %s%s%s is not there, looked for %.600s; 'jeoul fetch %s' gets it", source->name, split,
-                  subset[0] ? " of " : "", subset, looked.bytes, source->name);
+        error_set(err, ERROR_INPUT, "%s: the split %s%s%s is not there, looked for %.600s; 'jeoul fetch %s' gets it%s", source->name, split,
+                  subset[0] ? " of " : "", subset, looked.bytes, source->name, places->data ? "" : ", --data DIR reads it elsewhere");
     else if (!found)
         error_set(err, ERROR_INPUT, "%s: has no split \"%.40s\"%s%.60s", source->name, split, subset[0] ? " of " : "", subset);
     text_free(&looked);

@@ -16,28 +16,10 @@ struct eval_task;
 struct eval_places {
     const char *tasks;   // directory of task files
     const char *builtin; // directory of the sets that come with jeoul
-    const char *data;    // --data DIR; NULL: only built-in sets can be read
+    const char *data;    // --data DIR; NULL: what was fetched is read
+    const char *sources; // directory of source files; NULL: `sources` beside `tasks`
+    const char *cache;   // where fetched sets are; NULL: the user's
 };
-
-/* Expands names and group names ("kobest_copa,builtin_ko"; a group gives its tasks) into opened tasks, in order, each once. Fails naming
- * the unknown name with the nearest known one, or the missing data file. Free each with eval_task_close, then the array with free(). */
-bool eval_tasks_open(const struct eval_places *places, const char *names, struct eval_task ***tasks, int *count,
-                     struct error *err) MUST_CHECK;
-void eval_task_close(struct eval_task *task);
-
-struct eval_task_info {
-    const char *name, *group, *language, *licence, *source, *version; // language: "ko", "en"
-    const char *summary_ko, *summary_en;                              // what it asks, in a line each
-    const char *data_sha256;                                          // of the data file read
-    int n_items;                                                      // in the file
-    double chance;                                                    // accuracy of guessing: mean of 1/choices
-    bool has_acc_norm; // lm-evaluation-harness reports acc_norm for it (we compute it anyway)
-};
-struct eval_task_info eval_task_info(const struct eval_task *task);
-
-/* All tasks there are, without reading data: calls fn for each, sorted by name. */
-bool eval_tasks_list(const struct eval_places *places, void (*fn)(void *context, const struct eval_task_info *), void *context,
-                     struct error *err) MUST_CHECK;
 
 enum eval_kind {
     EVAL_CHOICES,    // the likeliest of several continuations
@@ -45,6 +27,44 @@ enum eval_kind {
     EVAL_ROLLING,    // a whole text
     EVAL_GENERATE,   // what the model writes
 };
+
+/* As lm-evaluation-harness calls it: "multiple_choice", "loglikelihood", "loglikelihood_rolling", "generate_until". */
+const char *eval_kind_name(enum eval_kind kind);
+
+/* Expands names and group names ("kobest_copa,builtin_ko"; a group gives its tasks) into opened tasks, in order, each once. Fails naming
+ * the unknown name with the nearest known ones, the missing data file, or the record that isn't what the task wants. Free each with
+ * eval_task_close, then the array with free(). */
+bool eval_tasks_open(const struct eval_places *places, const char *names, struct eval_task ***tasks, int *count,
+                     struct error *err) MUST_CHECK;
+void eval_task_close(struct eval_task *task);
+
+struct eval_task_info {
+    const char *name, *language, *licence, *source, *version; // language: "ko", "en"
+    const char *group;                                        // the innermost group, or the name
+    const char *const *groups;                                // [n_groups] that it belongs to, innermost first
+    int n_groups;
+    const char *summary_ko, *summary_en; // what it asks, in a line each
+    enum eval_kind kind;
+    const char *metric;      // the first that lm-evaluation-harness reports for it
+    int shots;               // its own number of few-shot examples
+    const char *set;         // what `jeoul fetch` calls its data; NULL: built in
+    const char *data_sha256; // of the data file read
+    int n_items;             // opened: of the file; listed: as the task file says, 0 where it doesn't
+    double chance;           // accuracy of guessing: mean of 1/choices
+    bool has_acc_norm;       // lm-evaluation-harness reports acc_norm for it (we compute it anyway)
+};
+struct eval_task_info eval_task_info(const struct eval_task *task);
+
+/* All tasks there are, without reading data: calls fn for each, sorted by name. */
+bool eval_tasks_list(const struct eval_places *places, void (*fn)(void *context, const struct eval_task_info *), void *context,
+                     struct error *err) MUST_CHECK;
+
+/* The first `limit` items (0: all) as they would be asked, with `shots` examples each (−1: the task's own number): calls line for each with
+ * an object of lm-evaluation-harness's words ("doc_index", "context" …) that it doesn't keep; false stops. */
+struct cJSON;
+bool eval_task_render(const struct eval_task *task, int shots, int limit,
+                      bool (*line)(void *context, const struct cJSON *item, struct error *err), void *context,
+                      struct error *err) MUST_CHECK;
 
 struct eval_options {
     int limit;           // the first N items; 0: all

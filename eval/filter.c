@@ -192,6 +192,7 @@ static const struct {
                  {"map", map_text},
                  {"multi_choice_regex", filter_multi_choice},
                  {"map_regex", filter_map_regex},
+                 {"regex_cascade", filter_regex_cascade},
                  {"number_words", filter_number_words},
                  {"word_sort", filter_word_sort}};
 

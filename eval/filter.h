@@ -10,6 +10,7 @@
  *     multi_choice_regex  the pattern, else a choice's text, else ": A"; gives "(A)". The item's choices, or what stands behind (A), (B) …
  *                         in its question
  *     map_regex           regex_pattern_to_value: which of several patterns the first match is
+ *     regex_cascade       regex_patterns: as regex, with the first pattern that matches at all
  *     number_words        the pattern, else a number in English words, as digits
  *     word_sort           the words of the item's "List:" in the order that the text has them
  *

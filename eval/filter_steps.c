@@ -50,6 +50,24 @@ bool filter_regex(const cJSON *step, const struct filter_item *item, struct text
     return ok;
 }
 
+bool filter_regex_cascade(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err)
+{
+    const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(step, "regex_patterns"), *one;
+    struct text match = {0};
+    int found = 0;
+    bool ok = cJSON_IsArray(patterns) || error_set(err, ERROR_INPUT, "regex_cascade: \"regex_patterns\" is no list");
+    (void)item;
+    cJSON_ArrayForEach(one, patterns) {
+        if (!ok || found)
+            break;
+        ok = (cJSON_IsString(one) || error_set(err, ERROR_INPUT, "regex_cascade: a pattern is not a text")) &&
+             search(step, one->valuestring, text, &match, &found, err);
+    }
+    ok = ok && become(text, found > 0 ? match.bytes : step_text(step, "fallback", "[invalid]"), err);
+    text_free(&match);
+    return ok;
+}
+
 /* What the reference's filters ignore, taken out of a text. */
 static bool ignore(const cJSON *step, struct text *text, struct error *err)
 {

@@ -8,6 +8,7 @@ bool filter_regex(const cJSON *step, const struct filter_item *item, struct text
 bool filter_multi_choice(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err) MUST_CHECK;
 bool filter_map_regex(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err) MUST_CHECK;
 bool filter_number_words(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err) MUST_CHECK;
+bool filter_regex_cascade(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err) MUST_CHECK;
 bool filter_word_sort(const cJSON *step, const struct filter_item *item, struct text *text, struct error *err) MUST_CHECK;
 
 /* sub(pattern, "", text) for each of an array of patterns. */

@@ -76,7 +76,7 @@ static bool judge_choices(struct judging *j)
         if (!(m = add_metric(j, "acc", "none")))
             return false;
         for (int i = 0; i < n; i++)
-            m->values[i] = metric_true_mass(j->result->items[i].log_likelihood, j->result->items[i].n, j->prompts[i].n_true);
+            m->values[i] = metric_true_mass(j->result->items[i].log_likelihood, j->prompts[i].labels, j->result->items[i].n);
         finish_mean(j, m, false);
         return true;
     }

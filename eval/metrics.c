@@ -28,7 +28,7 @@ struct metric_choice metric_choose(const double *ll, const double *unconditional
     return won;
 }
 
-double metric_true_mass(const double *ll, int n, int n_true)
+double metric_true_mass(const double *ll, const int *labels, int n)
 {
     double greatest = -INFINITY, all = 0, right = 0;
     for (int i = 0; i < n; i++)
@@ -36,7 +36,7 @@ double metric_true_mass(const double *ll, int n, int n_true)
     for (int i = 0; i < n; i++) {
         double p = exp(ll[i] - greatest);
         all += p;
-        right += i < n_true ? p : 0;
+        right += labels[i] ? p : 0;
     }
     return right / all;
 }

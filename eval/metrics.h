@@ -13,8 +13,8 @@ struct metric_choice {
 };
 struct metric_choice metric_choose(const double *log_likelihood, const double *unconditional, const char *const *choices, int n);
 
-/* The share of the probability that n answers, of which the first n_true are true, give to those (TruthfulQA's MC2). */
-double metric_true_mass(const double *log_likelihood, int n, int n_true);
+/* The share of all n answers' probability that the true ones have, those with a label that isn't 0 (TruthfulQA's MC2). */
+double metric_true_mass(const double *log_likelihood, const int *labels, int n);
 
 /* Mean of the F1 scores of all classes that stand in gold or predicted; 0 for a class without true positives. */
 bool metric_macro_f1(const int *gold, const int *predicted, size_t n, double *out, struct error *err) MUST_CHECK;

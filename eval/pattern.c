@@ -152,26 +152,55 @@ bool pattern_find(const struct pattern *p, const char *text, size_t n, int selec
     return text_ok(out, err);
 }
 
-bool pattern_remove(const struct pattern *p, struct text *text, struct error *err)
+/* "$1" is what the first group matched (nothing where it took no part), "$$" a dollar; all else stands for itself. */
+static bool add_replacement(const struct pattern *p, const char *text, const char *replacement, struct text *out, struct error *err)
+{
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(p->match);
+    for (const char *at = replacement; *at;) {
+        size_t plain = strcspn(at, "$");
+        text_add(out, at, plain);
+        at += plain;
+        if (!*at)
+            break;
+        uint32_t group = (uint32_t)(at[1] - '0');
+        if (at[1] == '$')
+            text_add(out, "$", 1);
+        else if (at[1] < '1' || at[1] > '9' || group > p->groups)
+            return error_set(err, ERROR_INPUT, "the replacement \"%.60s\": \"%.2s\" names none of the pattern's %u groups ($$ is a dollar)",
+                             replacement, at, p->groups);
+        else if (ends[2 * group] != PCRE2_UNSET)
+            text_add(out, text + ends[2 * group], ends[2 * group + 1] - ends[2 * group]);
+        at += 2;
+    }
+    return true;
+}
+
+bool pattern_replace(const struct pattern *p, const char *replacement, struct text *text, struct error *err)
 {
     struct text out = {0};
     size_t at = 0, kept = 0;
-    bool empty = false;
-    int result;
+    bool empty = false, ok = true;
+    int result = 0;
     text_add(&out, "", 0);
-    while ((result = next_match(p, text->bytes, text->length, &at, &empty, err)) > 0) {
+    while (ok && (result = next_match(p, text->bytes, text->length, &at, &empty, err)) > 0) {
         const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(p->match);
         text_add(&out, text->bytes + kept, ends[0] - kept);
         kept = ends[1];
+        ok = add_replacement(p, text->bytes, replacement, &out, err);
     }
     text_add(&out, text->bytes + kept, text->length - kept);
-    if (result < 0 || !text_ok(&out, err)) {
+    if (!ok || result < 0 || !text_ok(&out, err)) {
         text_free(&out);
         return false;
     }
     text_free(text);
     *text = out;
     return true;
+}
+
+bool pattern_remove(const struct pattern *p, struct text *text, struct error *err)
+{
+    return pattern_replace(p, "", text, err);
 }
 
 void pattern_escape(struct text *out, const char *text, size_t n)

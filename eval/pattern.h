@@ -22,6 +22,9 @@ bool pattern_find(const struct pattern *pattern, const char *text, size_t n, int
 bool pattern_each(const struct pattern *pattern, const char *text, size_t n, void (*fn)(void *context, const char *match, size_t n),
                   void *context, struct error *err) MUST_CHECK;
 
+/* sub(pattern, replacement, text), in place; in the replacement "$1" … "$9" are groups and "$$" is a dollar. */
+bool pattern_replace(const struct pattern *pattern, const char *replacement, struct text *text, struct error *err) MUST_CHECK;
+
 /* sub(pattern, "", text), in place. */
 bool pattern_remove(const struct pattern *pattern, struct text *text, struct error *err) MUST_CHECK;
 

@@ -37,17 +37,17 @@ static bool prepare(struct running *r)
 {
     char key[HASH_HEX];
     int n = r->result->n;
-    r->prompts = memory_array((size_t)n, sizeof *r->prompts, "prompts", r->err);
+    int rendered;
     r->result->items = memory_array((size_t)n, sizeof *r->result->items, "items", r->err);
-    if (!r->prompts || !r->result->items || !prompt_rules_of_task(r->task, &r->rules, r->err))
+    if (!r->result->items || !prompts_of_task(r->task, r->options->shots, n, &r->prompts, &rendered, r->err) ||
+        !prompt_rules_of_task(r->task, &r->rules, r->err))
         return false;
     r->result->kind = r->rules.kind;
     if (r->options->journal && (!journal_key(r, key) || !(r->journal = journal_open(r->options->journal, r->task->info.name, key, r->err))))
         return false;
     for (int i = 0; i < n; i++) {
         struct eval_item *item = &r->result->items[i];
-        if (!prompt_of_task(r->task, i, &r->prompts[i], r->err) || !answer_item_open(&r->prompts[i], item, r->err) ||
-            (r->journal && !journal_take(r->journal, item, r->err)))
+        if (!answer_item_open(&r->prompts[i], item, r->err) || (r->journal && !journal_take(r->journal, item, r->err)))
             return false;
         r->result->resumed += item->answered;
     }
@@ -96,9 +96,7 @@ bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const st
                  judge(&r.rules, r.prompts, options->bootstrap, result, err)) ||
                 error_prefix(err, "task %s", task->info.name));
     journal_close(r.journal);
-    for (int i = 0; r.prompts && i < result->n; i++)
-        prompt_free(&r.prompts[i]);
-    free(r.prompts);
+    prompts_free(r.prompts, result->n);
     result->ns = clock_ns() - began;
     if (!ok)
         eval_result_free(result);

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,7 @@ static bool finish(struct schedule *s, struct stream *stream)
     struct request *r = stream->request;
     stream->done = true;
     if (r->kind == REQUEST_SCORE) {
+        assert(stream->values && stream->greedy); // an active stream has them
         r->log_likelihood = 0;
         r->greedy = true;
         for (int i = 0; i < r->n_continuation; i++) {
@@ -352,6 +354,7 @@ static bool read_answers(struct schedule *s)
                 return false;
             continue;
         }
+        assert(stream->values && stream->greedy);
         stream->values[row - r->n_context + 1] = s->rows[k].log_probability;
         stream->greedy[row - r->n_context + 1] = s->rows[k].target_is_argmax;
         if (row + 1 == own_rows(r) && !finish(s, stream))

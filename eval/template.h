@@ -1,11 +1,12 @@
-/* Templates: "{field}" in text, with filters: "{question|map:원인=왜냐하면;결과=그래서}".
+/* Templates: how a task's text is made from a record. docs/tasks.md has the language with examples.
  *
- *     strip          white space at both ends removed
- *     capitalise     first letter upper, the rest lower (ASCII; as Python's str.capitalize on English text)
- *     map:a=x;b=y    the value's replacement; a value that isn't listed is an error
- *     hellaswag      the cleaning of that set: strip, " [title]" → ". ", "[…]" removed, two spaces → one
+ *     {question}                     a field; {choices.text[0]}, {options[*].label}, {list[-1]} inside it
+ *     {question|strip|lower}         filters, from left to right; arguments behind colons, in single quotes where they hold : | } or blanks
+ *                                    at their ends ('' is a quote)
+ *     {?paragraph}A{:}B{/}           A where the expression is neither missing nor empty, else B; may be nested
+ *     {{ and }}                      braces
  *
- * "{{" and "}}" are braces. An unknown field or filter is an error that names both. */
+ * A missing field, an unknown filter and a value that a filter doesn't take are errors that name the task, the file and the record. */
 #ifndef JEOUL_EVAL_TEMPLATE_H
 #define JEOUL_EVAL_TEMPLATE_H
 
@@ -13,10 +14,34 @@
 
 #include <cjson/cJSON.h>
 
-/* Appends the template filled from a record. `where` names the task and record in errors. */
-bool template_fill(const char *source, const cJSON *record, const char *where, struct text *out, struct error *err) MUST_CHECK;
+/* Compiled patterns, kept from record to record. Zero-initialise to begin. */
+struct template_patterns {
+    struct template_pattern *patterns;
+    size_t n, capacity;
+};
+void template_patterns_free(struct template_patterns *patterns);
 
-/* One filter by its text ("map:a=x") on a whole string, replacing it. */
-bool template_filter(const char *filter, size_t n, const char *where, struct text *text, struct error *err) MUST_CHECK;
+/* What a template can speak of. */
+struct template_scope {
+    const cJSON *record;
+    const cJSON *fields;  // texts that the task made of the record, looked up first; NULL: none
+    const cJSON *filters; // the task's own filters: an object of chains ("strip|lower") by name; NULL: none
+    struct template_patterns *patterns;
+    const char *where; // begins every message: task, file, record
+};
+
+/* Appends the template filled. */
+bool template_fill(const struct template_scope *scope, const char *source, struct text *out, struct error *err) MUST_CHECK;
+
+/* A template that is one expression, as a list of texts: the elements of a list, or the one value. Free with template_list_free. */
+struct template_list {
+    struct text *texts;
+    size_t n, capacity;
+};
+bool template_list(const struct template_scope *scope, const char *source, struct template_list *out, struct error *err) MUST_CHECK;
+void template_list_free(struct template_list *list);
+
+/* Whether the filled template is not empty; a field that is missing is. */
+bool template_holds(const struct template_scope *scope, const char *source, bool *holds, struct error *err) MUST_CHECK;
 
 #endif

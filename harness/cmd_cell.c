@@ -236,7 +236,7 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *measurements,
     char task_files[4096], builtin[4096];
     struct eval_places places = {
         .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
-    struct eval_options options = {.limit = (int)config_number(config, "limit")};
+    struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
     struct engine_options engine = {.kv_tokens = 2 * (size_t)o->info.context_length + 8192};
     struct eval_task **tasks = NULL;
     int count = 0;

@@ -116,8 +116,10 @@ static bool describe_system(const struct cli *cli, struct evaluating *e, struct 
     const char *path;
     if (!cli_need(cli, "model", &path, err) || !open_fingerprint(path, fingerprint, err))
         return false;
-    snprintf(e->system, sizeof e->system, "%s %s %s %s", fingerprint, engine_facts(e->o.engine).isa, cli_text(cli, "kv", "f16"),
-             cli_flag(cli, "exact") ? "exact" : "");
+    snprintf(e->system, sizeof e->system, "%s %s %s %s", fingerprint, engine_facts(e->o.engine).isa, cli_text(cli, "kv", "bf16"),
+             cli_flag(cli, "exact")     ? "exact"
+             : cli_flag(cli, "no-pack") ? "no-pack"
+                                        : "");
     e->options.system = e->system;
     return true;
 }

@@ -44,7 +44,7 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
 {
     cJSON *row = cJSON_CreateObject(), *scores = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "task", info->name);
-    cJSON_AddStringToObject(row, "group", info->group);
+    cJSON_AddItemToObject(row, "groups", cJSON_CreateStringArray(info->groups, info->n_groups));
     cJSON_AddStringToObject(row, "language", info->language);
     cJSON_AddNumberToObject(row, "n", r->n);
     for (int i = 0; i < r->n_metrics; i++) {
@@ -71,6 +71,15 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
 /* --- groups ----------------------------------------------------------------------------------------------------------------------------
  */
 
+static bool belongs(const cJSON *row, const char *group)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, cJSON_GetObjectItem(row, "groups"))
+        if (strcmp(one->valuestring, group) == 0)
+            return true;
+    return false;
+}
+
 static cJSON *group_score(const cJSON *results, const char *group, const char *key)
 {
     int most = cJSON_GetArraySize(results), n = 0, items = 0;
@@ -81,7 +90,7 @@ static cJSON *group_score(const cJSON *results, const char *group, const char *k
         return NULL;
     cJSON_ArrayForEach(row, results) {
         const cJSON *score = cJSON_GetObjectItem(cJSON_GetObjectItem(row, "scores"), key);
-        if (!score || strcmp(json_text(row, "group"), group) != 0)
+        if (!score || !belongs(row, group))
             continue;
         values[n] = json_real(score, "value");
         errors[n] = json_real(score, "stderr");
@@ -98,31 +107,35 @@ static cJSON *group_score(const cJSON *results, const char *group, const char *k
     return score;
 }
 
+/* The group of a name, made when it isn't there. */
+static cJSON *group_named(cJSON *groups, const char *name)
+{
+    cJSON *group;
+    cJSON_ArrayForEach(group, groups)
+        if (strcmp(json_text(group, "group"), name) == 0)
+            return group;
+    group = cJSON_CreateObject();
+    cJSON_AddStringToObject(group, "group", name);
+    cJSON_AddNumberToObject(group, "tasks", 0);
+    cJSON_AddNumberToObject(group, "n", 0);
+    cJSON_AddObjectToObject(group, "scores");
+    cJSON_AddItemToArray(groups, group);
+    return group;
+}
+
 cJSON *scores_of_groups(const cJSON *results)
 {
-    cJSON *groups = cJSON_CreateArray(), *row = NULL, *group;
-    cJSON_ArrayForEach(row, results) {
-        const char *name = json_text(row, "group");
-        const cJSON *score;
-        cJSON *found = NULL;
-        cJSON_ArrayForEach(group, groups)
-            if (strcmp(json_text(group, "group"), name) == 0)
-                found = group;
-        if (!found) {
-            found = cJSON_CreateObject();
-            cJSON_AddStringToObject(found, "group", name);
-            cJSON_AddNumberToObject(found, "tasks", 0);
-            cJSON_AddNumberToObject(found, "n", 0);
-            cJSON_AddObjectToObject(found, "scores");
-            cJSON_AddItemToArray(groups, found);
+    cJSON *groups = cJSON_CreateArray();
+    const cJSON *row, *name, *score;
+    cJSON_ArrayForEach(row, results)
+        cJSON_ArrayForEach(name, cJSON_GetObjectItem(row, "groups")) {
+            cJSON *group = group_named(groups, name->valuestring), *scores = cJSON_GetObjectItem(group, "scores");
+            cJSON_SetNumberValue(cJSON_GetObjectItem(group, "tasks"), json_real(group, "tasks") + 1);
+            cJSON_SetNumberValue(cJSON_GetObjectItem(group, "n"), json_real(group, "n") + json_real(row, "n"));
+            cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores"))
+                if (!cJSON_GetObjectItem(scores, score->string))
+                    cJSON_AddItemToObject(scores, score->string, group_score(results, name->valuestring, score->string));
         }
-        cJSON_SetNumberValue(cJSON_GetObjectItem(found, "tasks"), json_real(found, "tasks") + 1);
-        cJSON_SetNumberValue(cJSON_GetObjectItem(found, "n"), json_real(found, "n") + json_real(row, "n"));
-        cJSON *scores = cJSON_GetObjectItem(found, "scores");
-        cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores"))
-            if (!cJSON_GetObjectItem(scores, score->string))
-                cJSON_AddItemToObject(scores, score->string, group_score(results, name, score->string));
-    }
     return groups;
 }
 
@@ -154,7 +167,7 @@ cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_resul
     bool one_context = true;
     cJSON *line = cJSON_CreateObject();
     cJSON_AddStringToObject(line, "task", info->name);
-    cJSON_AddStringToObject(line, "group", info->group);
+    cJSON_AddItemToObject(line, "groups", cJSON_CreateStringArray(info->groups, info->n_groups));
     cJSON_AddStringToObject(line, "language", info->language);
     cJSON_AddNumberToObject(line, "doc_index", item->doc_index);
     for (int c = 1; c < item->n; c++)
@@ -216,7 +229,10 @@ void scores_print(const cJSON *row, bool with_norm)
         printf("%-26.40s %6.0f  %-26s", name, json_real(score, "n"), label);
         print_number(score, "value", factor, digits);
         print_number(score, "stderr", factor, digits);
-        printf(" %8.*f … %-7.*f", digits, factor * json_real(score, "ci95_low"), digits, factor * json_real(score, "ci95_high"));
+        if (isfinite(json_real(score, "ci95_low")))
+            printf(" %8.*f … %-7.*f", digits, factor * json_real(score, "ci95_low"), digits, factor * json_real(score, "ci95_high"));
+        else
+            printf(" %8s   %-7s", "", "–");
         if (isfinite(chance) && strncmp(score->string, "acc", 3) == 0)
             printf(" %7.2f", 100 * chance);
         puts("");

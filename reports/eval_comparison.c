@@ -262,7 +262,11 @@ struct half {
 
 static bool belongs(const struct sample *s, const char *name)
 {
-    return strcmp(s->task, name) == 0 || strcmp(json_text(s->line, "group"), name) == 0;
+    const cJSON *group;
+    cJSON_ArrayForEach(group, cJSON_GetObjectItem(s->line, "groups"))
+        if (cJSON_IsString(group) && strcmp(group->valuestring, name) == 0)
+            return true;
+    return strcmp(s->task, name) == 0;
 }
 
 static bool take(const struct samples *all, const char *name, struct half *out, struct error *err)

@@ -2,7 +2,7 @@
 #include "tests/support.h"
 
 #include "base/text.h"
-#include "eval/task.h"
+#include "eval/prompt.h"
 
 #include <string.h>
 #include <strings.h>
@@ -40,6 +40,26 @@ Test(builtin, two_hundred_items_and_more_in_each_language)
     }
 }
 
+static struct prompt *prompts_of(const struct eval_task *task, int *n)
+{
+    struct error err = {0};
+    struct prompt *prompts;
+    cr_assert(prompts_of_task(task, 0, 0, &prompts, n, &err), "%s", err.message);
+    return prompts;
+}
+
+Test(builtin, the_list_tells_how_many_items_there_are)
+{
+    int count, listed;
+    struct eval_task **tasks = open_tasks("builtin_ko,builtin_en", &count);
+    for (int i = 0; i < count; i++) {
+        listed = (int)cJSON_GetNumberValue(cJSON_GetObjectItem(tasks[i]->document, "items"));
+        cr_expect_eq(listed, tasks[i]->info.n_items, "%s: %d are listed, %d are there", tasks[i]->info.name, listed,
+                     tasks[i]->info.n_items);
+    }
+    close_tasks(tasks, count);
+}
+
 static int compare_strings(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -75,17 +95,16 @@ Test(builtin, gold_answers_are_balanced_within_each_task)
     int count;
     struct eval_task **tasks = open_tasks("builtin_ko,builtin_en", &count);
     for (int i = 0; i < count; i++) {
-        int gold[64] = {0}, n_choices = 0;
-        for (int r = 0; r < tasks[i]->info.n_items; r++) {
-            struct error err = {0};
-            struct task_item item;
-            cr_assert(task_render(tasks[i], r, &item, &err), "%s", err.message);
-            cr_assert(r == 0 || item.n_choices == n_choices, "%s: items of %d and of %d choices", tasks[i]->info.name, n_choices,
-                      item.n_choices);
-            n_choices = item.n_choices;
-            gold[item.gold]++;
-            task_item_free(&item);
+        int gold[64] = {0}, n_choices = 0, n;
+        struct prompt *prompts = prompts_of(tasks[i], &n);
+        for (int r = 0; r < n; r++) {
+            cr_assert(r == 0 || prompts[r].n == n_choices, "%s: items of %d and of %d choices", tasks[i]->info.name, n_choices,
+                      prompts[r].n);
+            n_choices = prompts[r].n;
+            cr_assert(prompts[r].gold >= 0);
+            gold[prompts[r].gold]++;
         }
+        prompts_free(prompts, n);
         for (int c = 0; c < n_choices; c++)
             cr_expect(abs(gold[c] * n_choices - tasks[i]->info.n_items) <= n_choices, "%s: choice %d is right %d times of %d",
                       tasks[i]->info.name, c, gold[c], tasks[i]->info.n_items);
@@ -123,13 +142,13 @@ Test(builtin, korean_particles_fit_the_final_consonant)
     int count;
     struct eval_task **tasks = open_tasks("builtin_ko_particles", &count);
     cr_assert_eq(count, 1);
-    for (int r = 0; r < tasks[0]->info.n_items; r++) {
-        struct error err = {0};
-        struct task_item item;
-        cr_assert(task_render(tasks[0], r, &item, &err), "%s", err.message);
-        int consonant = final_consonant(item.context);
-        cr_expect_geq(consonant, 0, "\"%s\" ends in no syllable", item.context);
-        cr_assert_eq(item.n_choices, 2);
+    int n;
+    struct prompt *prompts = prompts_of(tasks[0], &n);
+    for (int r = 0; r < n; r++) {
+        struct prompt item = prompts[r];
+        int consonant = final_consonant(item.contexts[0]);
+        cr_expect_geq(consonant, 0, "\"%s\" ends in no syllable", item.contexts[0]);
+        cr_assert_eq(item.n, 2);
         bool known = false;
         for (size_t p = 0; p < sizeof particles / sizeof *particles; p++) {
             bool closed = consonant > 0 && !(particles[p].rieul_as_vowel && consonant == 8);
@@ -138,14 +157,14 @@ Test(builtin, korean_particles_fit_the_final_consonant)
             if (!begins_with_word(item.choices[0], right) && !begins_with_word(item.choices[0], wrong))
                 continue;
             known = true;
-            cr_expect(begins_with_word(item.choices[item.gold], right), "\"%s\" + \"%s\": %s is right", item.context,
+            cr_expect(begins_with_word(item.choices[item.gold], right), "\"%s\" + \"%s\": %s is right", item.contexts[0],
                       item.choices[item.gold], right);
-            cr_expect(begins_with_word(item.choices[!item.gold], wrong), "\"%s\" + \"%s\" is not the other form", item.context,
+            cr_expect(begins_with_word(item.choices[!item.gold], wrong), "\"%s\" + \"%s\" is not the other form", item.contexts[0],
                       item.choices[!item.gold]);
         }
         cr_expect(known, "\"%s\" begins with no particle known here", item.choices[0]);
-        task_item_free(&item);
     }
+    prompts_free(prompts, n);
     close_tasks(tasks, count);
 }
 
@@ -165,21 +184,21 @@ Test(builtin, english_sums_and_differences_are_right)
 {
     int count, computed = 0;
     struct eval_task **tasks = open_tasks("builtin_en_arithmetic", &count);
-    for (int r = 0; r < tasks[0]->info.n_items; r++) {
-        struct error err = {0};
-        struct task_item item;
-        cr_assert(task_render(tasks[0], r, &item, &err), "%s", err.message);
+    int n;
+    struct prompt *prompts = prompts_of(tasks[0], &n);
+    for (int r = 0; r < n; r++) {
+        struct prompt item = prompts[r];
         char a[32], operation[32], b[32];
         const char *answer = item.choices[item.gold];
-        if (sscanf(item.context, "%31s %31s %31s is", a, operation, b) == 3) {
+        if (sscanf(item.contexts[0], "%31s %31s %31s is", a, operation, b) == 3) {
             int x = english_number(a, strlen(a)), y = english_number(b, strlen(b)), z = english_number(answer, strcspn(answer, "."));
             if (x >= 0 && y >= 0 && z >= 0) {
                 computed++;
-                cr_expect_eq(z, strcmp(operation, "plus") == 0 ? x + y : x - y, "%s %s", item.context, answer);
+                cr_expect_eq(z, strcmp(operation, "plus") == 0 ? x + y : x - y, "%s %s", item.contexts[0], answer);
             }
         }
-        task_item_free(&item);
     }
+    prompts_free(prompts, n);
     cr_expect_geq(2 * computed, tasks[0]->info.n_items, "%d of %d could be computed", computed, tasks[0]->info.n_items);
     close_tasks(tasks, count);
 }
