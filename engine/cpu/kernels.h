@@ -9,10 +9,10 @@
  *     Q8_0    of 32 k:  [16 scales f16][8 groups][16 rows][4 × u8 = q + 128]
  *     Q4_0    of 32 k:  [16 scales f16][4][16 rows][4 × (group j low nibble, group j + 4 high nibble)]
  *     Q4_K    of 256 k: [16 d f16][16 dmin f16][8][16 scales u8][4][16][2 minimums u8][8 sub-blocks] as the nibbles of Q4_0
- *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 64 k: [8][16][4 × (group j, group j + 8: low 4 bits)]
- *                       [4][16][4 × (groups j, j + 4, j + 8, j + 12: high 2 bits)]; value = q − 32
+ *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 16 k: [3][16][4 × (low 6 bits: group j, high 2: bits 2j and
+ *                       2j + 1 of group 3)]; value = q − 32
  *
- * With "nibbles" for the [4][16][4] of Q4_0, "pairs" for the bit pairs of Q6_K, and "bits" for [16][4 × (bit j: of group j)]:
+ * With "nibbles" for the [4][16][4] of Q4_0, "pairs" for [4][16][4 × (groups j, j + 4, j + 8, j + 12: 2 bits)], and "bits" for [16][4 × (bit j: of group j)]:
  *
  *     Q4_1    of 32 k:  [16 d f16][16 m f16][nibbles]; value = d·q + m
  *     Q5_0    of 32 k:  [16 d f16][nibbles][bits]; value = d·(q − 16)

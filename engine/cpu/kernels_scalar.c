@@ -149,6 +149,17 @@ static void panel_q4_k(const uint8_t *panel, int64_t k, const struct column *col
         }
 }
 
+/* Code i of 16 of six bits: three groups in the low bits of three vectors, the fourth by two bits in the high ones. */
+static int code_of_six(const uint8_t *codes, int r, int i)
+{
+    if (i < 12)
+        return byte_of(codes + i / 4 * 64, r, i % 4) & 63;
+    int code = 0;
+    for (int v = 0; v < 3; v++)
+        code |= byte_of(codes + v * 64, r, i % 4) >> 6 << 2 * v;
+    return code;
+}
+
 static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *columns, int n, float *out, int64_t stride)
 {
     for (int c = 0; c < n; c++)
@@ -158,15 +169,10 @@ static void panel_q6_k(const uint8_t *panel, int64_t k, const struct column *col
                 const uint8_t *b = panel + block * 3360, *scales = b + 32;
                 float d = load_f16(b, r), part = 0;
                 for (int j = 0; j < 16; j++) { // sub-blocks of 16 values
-                    const uint8_t *chunk = b + 288 + j / 4 * 768;
+                    const uint8_t *codes = b + 288 + j * 192;
                     int32_t sum = -32 * columns[c].sum[block * 16 + j];
-                    for (int i = 0; i < 16; i++) {
-                        int group = (j & 3) * 4 + i / 4;
-                        int low = byte_of(chunk + (group & 7) * 64, r, i % 4);
-                        int high = byte_of(chunk + 512 + (group & 3) * 64, r, i % 4) >> (group / 4 * 2) & 3;
-                        low = group < 8 ? low & 15 : low >> 4;
-                        sum += (low | high << 4) * columns[c].q[block * 256 + j * 16 + i];
-                    }
+                    for (int i = 0; i < 16; i++)
+                        sum += code_of_six(codes, r, i) * columns[c].q[block * 256 + j * 16 + i];
                     part = fmaf((float)sum, d * (float)(int8_t)scales[j * 16 + r], part);
                 }
                 total = fmaf(part, columns[c].scale[block], total);

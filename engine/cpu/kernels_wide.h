@@ -354,9 +354,21 @@ TILE q5_k_tile(const struct tile *t, const int V, const int C)
     scaled_codes_tile(t, V, C, PACK_Q5_K);
 }
 
+/* Four groups of codes of six bits from three vectors. */
+static inline __attribute__((always_inline)) void codes_of_six(const uint8_t *at, vi *codes)
+{
+    const vi low = vi_set(0x3F3F3F3F);
+    vi a = vi_load(at), b = vi_load(at + 64), c = vi_load(at + 128);
+    codes[0] = vi_and(a, low);
+    codes[1] = vi_and(b, low);
+    codes[2] = vi_and(c, low);
+    vi last = vi_and(vi_shift_right(a, 6), vi_set(0x03030303));
+    last = vi_or(last, vi_and(vi_shift_right(b, 4), vi_set(0x0C0C0C0C)));
+    codes[3] = vi_or(last, vi_and(vi_shift_right(c, 2), vi_set(0x30303030)));
+}
+
 TILE q6_k_tile(const struct tile *t, const int V, const int C)
 {
-    const vi low = vi_set(0x0F0F0F0F), high = vi_set(0x30303030);
     vf_sums total;
     clear(total, V, C);
     int64_t base = 0;
@@ -366,31 +378,24 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
         EACH(v, V)
             d[v] = vf_load_f16(t->panel[v] + base + t->h * LANES * 2);
         clear(part, V, C);
-        for (int chunk = 0; chunk < 4; chunk++) {
-            int64_t at = base + 288 + chunk * 768 + t->h * LANES * 4;
-            ask_ahead(t, base + chunk * 840, 840, V, C);
-            EACH(j, 4) // sub-blocks of 16 values: groups 4j … 4j + 3
-            {
-                vi_sums sum;
-                int sub = chunk * 4 + j;
+        for (int sub = 0; sub < 16; sub++) {
+            vi_sums sum;
+            vi codes[TILE_PANELS][4];
+            ask_ahead(t, base + sub * 210, 210, V, C);
+            EACH(c, C)
+                begin_sum(sum, c, vi_set(-32 * t->x[c].sum[block * 16 + sub]), V);
+            EACH(v, V)
+                codes_of_six(t->panel[v] + base + 288 + sub * 192 + t->h * LANES * 4, codes[v]);
+            EACH(g, 4) {
+                vi weights[TILE_PANELS];
+                EACH(v, V)
+                    weights[v] = codes[v][g];
+                group_dot(t, block * 256 + sub * 16 + g * 4, weights, sum, V, C);
+            }
+            EACH(v, V) {
+                vf scale = vf_mul(d[v], vf_load_i8(t->panel[v] + base + 32 + sub * 16 + t->h * LANES));
                 EACH(c, C)
-                    begin_sum(sum, c, vi_set(-32 * t->x[c].sum[block * 16 + sub]), V);
-                EACH(g, 4) {
-                    int group = j * 4 + g;
-                    vi weights[TILE_PANELS];
-                    EACH(v, V) {
-                        vi lows = vi_load(t->panel[v] + at + (group & 7) * 64), highs = vi_load(t->panel[v] + at + 512 + (group & 3) * 64);
-                        lows = vi_and(group < 8 ? lows : vi_shift_right(lows, 4), low);
-                        highs = vi_and(j < 2 ? vi_shift_left(highs, 4 - 2 * j) : vi_shift_right(highs, 2 * j - 4), high);
-                        weights[v] = vi_or(lows, highs);
-                    }
-                    group_dot(t, block * 256 + sub * 16 + g * 4, weights, sum, V, C);
-                }
-                EACH(v, V) {
-                    vf scale = vf_mul(d[v], vf_load_i8(t->panel[v] + base + 32 + sub * 16 + t->h * LANES));
-                    EACH(c, C)
-                        part[v][c] = vf_fma(vf_from_vi(sum[v][c]), scale, part[v][c]);
-                }
+                    part[v][c] = vf_fma(vf_from_vi(sum[v][c]), scale, part[v][c]);
             }
         }
         add_part(t, block, part, total, V, C);

@@ -88,7 +88,7 @@ static void pack_codes_32(enum pack_format packed, const uint8_t *block, int r, 
         pack_fifth(codes, r, out + 32 * halves + 256);
 }
 
-/* Bit pairs of 256 codes: for each 64 of them at `stride` bytes, as the high pairs of Q6_K. */
+/* Bit pairs of 256 codes: for each 64 of them at `stride` bytes, the pairs of four groups in a byte. */
 static void pack_pairs(const uint8_t codes[256], int r, int stride, uint8_t *out)
 {
     for (int i = 0; i < 256; i++) {
@@ -180,10 +180,12 @@ static void pack_q6_k(const uint8_t *block, int r, uint8_t *out)
     for (int j = 0; j < 16; j++)
         out[32 + j * 16 + r] = block[192 + j];
     for (int i = 0; i < 256; i++) {
-        int value = q6_k_value(block, i) + 32, group = i % 64 / 4, byte = i % 4;
-        uint8_t *chunk = out + 288 + i / 64 * 768;
-        chunk[(group & 7) * 64 + r * 4 + byte] |= (uint8_t)((value & 15) << (group / 8 * 4));
-        chunk[512 + (group & 3) * 64 + r * 4 + byte] |= (uint8_t)(value >> 4 << (group / 4 * 2));
+        int code = q6_k_value(block, i) + 32, group = i % 16 / 4;
+        uint8_t *at = out + 288 + i / 16 * 192 + r * 4 + i % 4;
+        if (group < 3)
+            at[group * 64] |= (uint8_t)code;
+        for (int v = 0; group == 3 && v < 3; v++)
+            at[v * 64] |= (uint8_t)((code >> 2 * v & 3) << 6);
     }
 }
 

@@ -344,6 +344,24 @@ static void pack_q5_k(const uint8_t *rows, size_t row_bytes, int64_t k, uint8_t 
     }
 }
 
+/* 16 codes of six bits in three vectors; the fourth group's lie by two bits above the others'. */
+static inline void put_sixes(const struct square *lows, int low_shift, const struct square *highs, int high_shift, uint8_t *out)
+{
+    struct square codes;
+    for (int g = 0; g < 4; g++)
+        for (int h = 0; h < 2; h++) {
+            __m256i top = masked(highs->at[g].rows[h], high_shift - 4, 0x30);
+            codes.at[g].rows[h] = _mm256_or_si256(masked(lows->at[g].rows[h], low_shift, 15), top);
+        }
+    for (int g = 0; g < 3; g++) {
+        for (int h = 0; h < 2; h++) {
+            __m256i pair = masked(codes.at[3].rows[h], 2 * g - 6, 0xC0);
+            codes.at[g].rows[h] = _mm256_or_si256(codes.at[g].rows[h], pair);
+        }
+        store_group(codes.at[g], out + g * 64);
+    }
+}
+
 static void pack_q6_k(const uint8_t *rows, size_t row_bytes, int64_t k, uint8_t *out)
 {
     for (int64_t i = 0; i < k; i += 256, rows += 210, out += 3360) {
@@ -351,15 +369,11 @@ static void pack_q6_k(const uint8_t *rows, size_t row_bytes, int64_t k, uint8_t 
         put_halves(rows + 208, row_bytes, out);
         for (int g = 0; g < 4; g++)
             store_columns(scales.at[g], out + 32 + g * 64);
-        for (int chunk = 0; chunk < 4; chunk++) { // values 0 – 31 and 32 – 63 of it: one nibble of two runs of 32 bytes
-            const uint8_t *low = rows + chunk / 2 * 64, *high = rows + 128 + chunk / 2 * 32;
-            uint8_t *to = out + 288 + chunk * 768;
-            for (int part = 0; part < 2; part++) {
-                struct square a = load_square(low + part * 16, row_bytes), b = load_square(low + 32 + part * 16, row_bytes);
-                put_nibbles(&a, &b, chunk % 2, to + part * 256);
-            }
-            struct square a = load_square(high, row_bytes), b = load_square(high + 16, row_bytes);
-            put_pairs(&a, &b, chunk % 2, to + 512);
+        for (int run = 0; run < 16; run++) { // 128 values are four runs of 32: two by low nibbles, two by high ones
+            int quarter = run % 8 / 2;
+            const uint8_t *low = rows + run / 8 * 64 + quarter % 2 * 32 + run % 2 * 16, *high = rows + 128 + run / 8 * 32 + run % 2 * 16;
+            struct square lows = load_square(low, row_bytes), highs = load_square(high, row_bytes);
+            put_sixes(&lows, quarter / 2 * 4, &highs, quarter * 2, out + 288 + run * 192);
         }
     }
 }

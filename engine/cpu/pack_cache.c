@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* Goes up when the bytes of any format's panel change (kernels.h): older files are then other files. */
-enum { LAYOUT_VERSION = 1 };
+enum { LAYOUT_VERSION = 2 };
 
 enum { PAGE = 4096, PIECE = 1 << 20 };
 static const uint64_t magic = 0x314B4341504C4A77; // "wJLPACK1"
