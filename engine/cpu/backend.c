@@ -167,7 +167,8 @@ static void cpu_close(struct backend *backend)
         free_room(&cpu->in[kind]);
         free_room(&cpu->mid[kind]);
     }
-    void *arrays[] = {cpu->mid_values, cpu->pair_order, cpu->expert_begin, cpu->router_logits, cpu->scratch, cpu->rope_table, cpu->load};
+    void *arrays[] = {cpu->mid_values,    cpu->down_values, cpu->pair_order, cpu->expert_begin,
+                      cpu->router_logits, cpu->scratch,     cpu->rope_table, cpu->load};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     if (cpu->k_cache)
@@ -244,13 +245,15 @@ static bool make_room(struct cpu *cpu, struct error *err)
     struct {
         void **array;
         size_t count, size;
-    } arrays[] = {{(void **)&cpu->mid_values, pairs * (size_t)l->n_ff, 4},
-                  {(void **)&cpu->pair_order, pairs, 4},
-                  {(void **)&cpu->expert_begin, 2 * experts + 2, 4}, // behind it the active experts
-                  {(void **)&cpu->router_logits, (rows + 1) * experts, 4},
-                  {(void **)&cpu->rope_table, rows * MAX_HEAD_DIM, 4},
-                  {(void **)&cpu->scratch, (size_t)pool_threads(cpu->pool) * cpu->scratch_width, 4},
-                  {(void **)&cpu->load, (size_t)l->n_layers * experts, 8}};
+    } arrays[] = {
+        {(void **)&cpu->mid_values, pairs * (size_t)l->n_ff, 4},
+        {(void **)&cpu->down_values, (pairs < FEW_PAIRS ? pairs : FEW_PAIRS) * ((width + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS), 4},
+        {(void **)&cpu->pair_order, pairs, 4},
+        {(void **)&cpu->expert_begin, 2 * experts + 2, 4}, // behind it the active experts
+        {(void **)&cpu->router_logits, (rows + 1) * experts, 4},
+        {(void **)&cpu->rope_table, rows * MAX_HEAD_DIM, 4},
+        {(void **)&cpu->scratch, (size_t)pool_threads(cpu->pool) * cpu->scratch_width, 4},
+        {(void **)&cpu->load, (size_t)l->n_layers * experts, 8}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if (!(*arrays[i].array = memory_array(arrays[i].count, arrays[i].size, "activations", err)))
             return false;

@@ -29,6 +29,8 @@ struct activations_q {
     int64_t width;
 };
 
+enum { FEW_PAIRS = 512 };
+
 struct cpu {
     struct backend base;
     const struct cpu_kernels *kernels;
@@ -47,6 +49,7 @@ struct cpu {
     struct activations_q in[ACTIVATION_COUNT];  // [max_rows][max_width]: inputs of products
     struct activations_q mid[ACTIVATION_COUNT]; // [max_rows × top_k][n_ff]: between up and down
     float *mid_values;                          // [max_rows × top_k][n_ff]
+    float *down_values;                         // [FEW_PAIRS][max_width]: products of down, where each pair has its own
     int32_t *pair_order;                        // [max_rows × top_k]: pairs sorted by expert
     int32_t *expert_begin;                      // [n_experts + 1]
     float *router_logits;                       // [max_rows + 1][n_experts]: the last row is what the choice is made by

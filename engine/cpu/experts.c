@@ -1,14 +1,17 @@
 /* The experts of a layer: tokens sorted by expert, each expert's weights read once for all its tokens.
  *
  * A pair is (row, choice): row × top_k + choice. Pairs are sorted by expert (counting sort). Then, with barriers between: inputs quantised
- * once a row · gate and up in one visit of each panel, SwiGLU on its output · the product quantised once a pair · down, weighted and added
- * to the stream, a row's experts in the order of their numbers, so that the result depends neither on threads nor on who else is in the
- * batch. */
+ * once a row · gate and up, SwiGLU on their output · the product quantised once a pair · down, weighted and added to the stream, a row's
+ * experts in the order of their numbers, so that the result depends neither on threads nor on who else is in the batch.
+ *
+ * Few pairs wait for memory, and what memory gives depends on the length of the runs that are read: 16 panels here and there cost a tenth
+ * of its speed, single ones half. So threads take long runs, of one expert after the other; down's products then have a place of their own
+ * and are added up at the end. */
 #include "engine/cpu/cpu.h"
 
 #include <string.h>
 
-enum { COLUMNS_PER_CALL = 64 };
+enum { COLUMNS_PER_CALL = 64, LEAST_PANELS = 4 };
 
 struct expert_work {
     struct cpu *cpu;
@@ -64,18 +67,12 @@ static void gather(const struct expert_work *w, const struct column *from, bool 
     }
 }
 
-/* 16 values of gate and up for n tokens of an expert, and their product. */
-static void gate_up_panel(const struct expert_work *w, int expert, int64_t panel, int32_t at, int n, const struct column *gate_columns,
-                          const struct column *up_columns, float *scratch)
+/* 16 values of gate and of up for n tokens of an expert become their product. */
+static void gate_up_product(const struct expert_work *w, int expert, int64_t panel, int32_t at, int n, float *gate, float *up)
 {
     const struct cpu *cpu = w->cpu;
-    float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS], product[PANEL_ROWS];
-    struct panel_work both[2] = {{w->gate, expert, panel, gate}, {w->up, expert, panel, up}};
+    float product[PANEL_ROWS];
     int64_t first = panel * PANEL_ROWS, width = w->gate->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
-    bool alike = w->gate->activation == w->up->activation;
-    cpu_panels(cpu, both, alike ? 2 : 1, gate_columns, n, PANEL_ROWS, scratch);
-    if (!alike)
-        cpu_panels(cpu, both + 1, 1, up_columns, n, PANEL_ROWS, scratch);
     for (int c = 0; c < n; c++) {
         float *out = cpu->mid_values + cpu->pair_order[at + c] * width + first;
         add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
@@ -86,25 +83,72 @@ static void gate_up_panel(const struct expert_work *w, int expert, int64_t panel
     }
 }
 
-/* Gives the (expert, panels) items of gate and up to whoever asks. Few tokens: few panels an item would only cost; so an item is `each`. */
-static void share_gate_up(const struct expert_work *w, float *scratch)
+/* Panels of gate and up side by side for n tokens of an expert. */
+static void gate_up_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n,
+                           const struct column *gate_columns, const struct column *up_columns, float *scratch)
 {
-    const int64_t each = 4;
+    float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS];
+    bool alike = w->gate->activation == w->up->activation;
+    for (int64_t panel = panels.first; panel < panels.end; panel++) {
+        struct panel_work both[2] = {{w->gate, expert, panel, gate}, {w->up, expert, panel, up}};
+        cpu_panels(w->cpu, both, alike ? 2 : 1, gate_columns, n, PANEL_ROWS, scratch);
+        if (!alike)
+            cpu_panels(w->cpu, both + 1, 1, up_columns, n, PANEL_ROWS, scratch);
+        gate_up_product(w, expert, panel, at, n, gate, up);
+    }
+}
+
+/* The same for up to ONE_STREAM tokens: gate's panels, then up's. */
+static void gate_up_streams(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n,
+                            const struct column *gate_columns, const struct column *up_columns, float *scratch)
+{
+    enum { PANEL_OUT = ONE_STREAM * PANEL_ROWS, AT_ONCE = 64 };
+    float gate[AT_ONCE * PANEL_OUT], up[AT_ONCE * PANEL_OUT];
+    for (int64_t first = panels.first, end; first < panels.end; first = end) {
+        end = first + AT_ONCE < panels.end ? first + AT_ONCE : panels.end;
+        for (int64_t panel = first; panel < end; panel++)
+            cpu_panels(w->cpu, &(struct panel_work){w->gate, expert, panel, gate + (panel - first) * PANEL_OUT}, 1, gate_columns, n,
+                       PANEL_ROWS, scratch);
+        for (int64_t panel = first; panel < end; panel++)
+            cpu_panels(w->cpu, &(struct panel_work){w->up, expert, panel, up + (panel - first) * PANEL_OUT}, 1, up_columns, n, PANEL_ROWS,
+                       scratch);
+        for (int64_t panel = first; panel < end; panel++)
+            gate_up_product(w, expert, panel, at, n, gate + (panel - first) * PANEL_OUT, up + (panel - first) * PANEL_OUT);
+    }
+}
+
+static void gate_up_of_expert(const struct expert_work *w, int expert, struct pool_items panels, float *scratch)
+{
     const struct cpu *cpu = w->cpu;
     struct column gate[COLUMNS_PER_CALL], up[COLUMNS_PER_CALL];
-    int64_t items_per_expert = (w->gate->panels + each - 1) / each;
-    for (int64_t next; (next = pool_next(cpu->pool, items_per_expert * w->n_active)) >= 0;) {
-        int expert = w->active[next / items_per_expert];
-        int64_t first = next % items_per_expert * each;
-        for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
-            int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
-            gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
-            if (w->up->activation != w->gate->activation)
-                gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
-            for (int64_t panel = first; panel < first + each && panel < w->gate->panels; panel++)
-                gate_up_panel(w, expert, panel, at, n, gate, up, scratch);
-        }
+    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
+        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
+        gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
+        gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
+        if (n <= ONE_STREAM)
+            gate_up_streams(w, expert, panels, at, n, gate, up, scratch);
+        else
+            gate_up_panels(w, expert, panels, at, n, gate, up, scratch);
     }
+}
+
+/* The next panels of one active expert, of `each` panels; *left is what is left of what was taken. */
+static bool take_panels(const struct expert_work *w, int64_t each, struct pool_items *left, int *expert, struct pool_items *panels)
+{
+    if (left->first == left->end && !pool_take(w->cpu->pool, each * w->n_active, LEAST_PANELS, left))
+        return false;
+    int64_t before = left->first / each * each, end = left->end < before + each ? left->end : before + each;
+    *expert = w->active[left->first / each];
+    *panels = (struct pool_items){left->first - before, end - before};
+    left->first = end;
+    return true;
+}
+
+static void share_gate_up(const struct expert_work *w, float *scratch)
+{
+    struct pool_items left = {0, 0}, panels;
+    for (int expert; take_panels(w, w->gate->panels, &left, &expert, &panels);)
+        gate_up_of_expert(w, expert, panels, scratch);
 }
 
 /* One or two panels of an expert's down for n of its tokens, weighted and added to x. */
@@ -126,9 +170,8 @@ static void down_panels(const struct expert_work *w, int expert, int64_t panel, 
     }
 }
 
-/* An item is some panels of down, of all active experts one after the other: its columns of x belong to whoever has the item, and a row's
- * sum has the order of its experts' numbers whatever the batch. Enough items for an even share, as few as that allows: each reads all of
- * the products. */
+/* An item is some panels of down, of all active experts one after the other: its columns of x belong to whoever has the item. Enough items
+ * for an even share, as few as that allows: each reads all of the products. */
 static void share_down(const struct expert_work *w, int threads, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
@@ -147,6 +190,43 @@ static void share_down(const struct expert_work *w, int threads, float *scratch)
     }
 }
 
+/* Down of few pairs, by long runs, to the pairs' own places. */
+static void share_few_downs(const struct expert_work *w, float *scratch)
+{
+    const struct cpu *cpu = w->cpu;
+    const struct packed *down = w->down;
+    struct column columns[COLUMNS_PER_CALL];
+    struct pool_items left = {0, 0}, panels;
+    int64_t stride = down->panels * PANEL_ROWS;
+    for (int expert; take_panels(w, down->panels, &left, &expert, &panels);)
+        for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1]; at < last; at += COLUMNS_PER_CALL) {
+            int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
+            float *out = cpu->down_values + at * stride;
+            gather(w, cpu->mid[down->activation].columns, true, at, n, columns);
+            for (int64_t panel = panels.first; panel < panels.end; panel += 2) {
+                struct panel_work work[2] = {{down, expert, panel, out + panel * PANEL_ROWS},
+                                             {down, expert, panel + 1, out + (panel + 1) * PANEL_ROWS}};
+                cpu_panels(cpu, work, panels.end - panel < 2 ? 1 : 2, columns, n, stride, scratch);
+            }
+        }
+}
+
+/* A share of the columns of what share_few_downs left, weighted and added to x. */
+static void add_few_downs(const struct expert_work *w, int thread, int threads)
+{
+    const struct cpu *cpu = w->cpu;
+    int64_t width = w->down->rows, panels = w->down->panels, stride = panels * PANEL_ROWS;
+    int64_t first = panels * thread / threads * PANEL_ROWS, end = panels * (thread + 1) / threads * PANEL_ROWS;
+    end = end < width ? end : width;
+    for (int expert = 0; expert < cpu->limits.n_experts; expert++)
+        for (int32_t at = cpu->expert_begin[expert]; at < cpu->expert_begin[expert + 1]; at++) {
+            int32_t pair = cpu->pair_order[at];
+            float *product = cpu->down_values + at * stride + first;
+            add_bias(product, w->down_bias, expert * width + first, end - first);
+            cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, product, w->weights[pair], end - first);
+        }
+}
+
 static void experts_thread(void *context, int thread, int threads)
 {
     struct expert_work *w = context;
@@ -162,7 +242,13 @@ static void experts_thread(void *context, int thread, int threads)
     cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->down->cols, w->pairs,
                        thread, threads);
     pool_barrier(cpu->pool);
-    share_down(w, threads, scratch);
+    if (w->pairs > FEW_PAIRS) {
+        share_down(w, threads, scratch);
+        return;
+    }
+    share_few_downs(w, scratch);
+    pool_barrier(cpu->pool);
+    add_few_downs(w, thread, threads);
 }
 
 static const float *bias_of(const struct weight *weight)

@@ -12,7 +12,8 @@
  *     Q6_K    of 256 k: [16 d f16][16][16 scales i8] then for each 16 k: [3][16][4 × (low 6 bits: group j, high 2: bits 2j and
  *                       2j + 1 of group 3)]; value = q − 32
  *
- * With "nibbles" for the [4][16][4] of Q4_0, "pairs" for [4][16][4 × (groups j, j + 4, j + 8, j + 12: 2 bits)], and "bits" for [16][4 × (bit j: of group j)]:
+ * With "nibbles" for the [4][16][4] of Q4_0, "pairs" for [4][16][4 × (groups j, j + 4, j + 8, j + 12: 2 bits)], and "bits" for [16][4 ×
+ * (bit j: of group j)]:
  *
  *     Q4_1    of 32 k:  [16 d f16][16 m f16][nibbles]; value = d·q + m
  *     Q5_0    of 32 k:  [16 d f16][nibbles][bits]; value = d·(q − 16)
@@ -37,6 +38,9 @@
 #include <stdint.h>
 
 enum { PANEL_ROWS = 16 };
+
+/* So few columns wait for memory, which gives one stream sooner than two: panels are multiplied one after the other. */
+enum { ONE_STREAM = 4 };
 
 enum pack_format {
     PACK_F32,

@@ -440,9 +440,6 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
             }                                                                                                                              \
         }                                                                                                                                  \
     }
-/* So few columns wait for memory, which gives one stream sooner than two: panels one after the other. */
-enum { ONE_STREAM = 4 };
-
 #if TILE_PANELS == 2
 #define PANEL_FUNCTION(NAME)                                                                                                               \
     PANELS_BY_COLUMNS(NAME, 1)                                                                                                             \

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MAX_MATRICES = 4, PANELS_PER_ITEM = 4, COLUMNS_PER_CALL = 64 };
+enum { MAX_MATRICES = 4, LEAST_PANELS = 4, COLUMNS_PER_CALL = 64 };
 
 void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width,
                         int64_t stride, int64_t n, int thread, int threads)
@@ -80,7 +80,7 @@ struct projection {
     int count, n;
     const float *x;
     bool accumulate;
-    int64_t items[MAX_MATRICES + 1]; // first item of each matrix; an item is PANELS_PER_ITEM panels
+    int64_t panels[MAX_MATRICES + 1]; // before each matrix, and in all
     bool needs[ACTIVATION_COUNT];
 };
 
@@ -120,15 +120,13 @@ static void project_thread(void *context, int thread, int threads)
             cpu_quantise_share(p->cpu, &p->cpu->in[kind], (enum activation)kind, p->x, p->ws[0]->cols, p->ws[0]->cols, p->n, thread,
                                threads);
     pool_barrier(p->cpu->pool);
-    for (int64_t item; (item = pool_next(p->cpu->pool, p->items[p->count])) >= 0;) {
-        int matrix = 0;
-        while (item >= p->items[matrix + 1])
-            matrix++;
-        int64_t first = (item - p->items[matrix]) * PANELS_PER_ITEM;
-        int64_t end = first + PANELS_PER_ITEM < p->ws[matrix]->panels ? first + PANELS_PER_ITEM : p->ws[matrix]->panels;
-        for (int64_t panel = first; panel < end; panel += 2)
-            project_panels(p, matrix, panel, end - panel < 2 ? 1 : 2, scratch);
-    }
+    struct pool_items items;
+    while (pool_take(p->cpu->pool, p->panels[p->count], LEAST_PANELS, &items))
+        for (int matrix = 0; matrix < p->count; matrix++) {
+            int64_t before = p->panels[matrix], end = items.end < p->panels[matrix + 1] ? items.end : p->panels[matrix + 1];
+            for (int64_t at = items.first > before ? items.first : before; at < end; at += 2)
+                project_panels(p, matrix, at - before, end - at < 2 ? 1 : 2, scratch);
+        }
 }
 
 void cpu_project(struct backend *backend, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x,
@@ -138,7 +136,7 @@ void cpu_project(struct backend *backend, struct buffer *const ys[], const struc
     struct projection p = {.cpu = cpu, .ys = ys, .count = count, .n = n, .x = x->data, .accumulate = accumulate};
     for (int i = 0; i < count; i++) {
         const struct packed *w = p.ws[i] = ws[i]->packed;
-        p.items[i + 1] = p.items[i] + (w->panels + PANELS_PER_ITEM - 1) / PANELS_PER_ITEM;
+        p.panels[i + 1] = p.panels[i] + w->panels;
         p.needs[w->activation] = true;
         cpu->counts.operations += 2 * (uint64_t)(w->rows * w->cols) * (uint64_t)n;
         cpu->counts.weight_bytes += w->tensor->bytes;

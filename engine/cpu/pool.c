@@ -91,6 +91,20 @@ int64_t pool_next(struct pool *pool, int64_t n)
     return item < n ? item : -1;
 }
 
+bool pool_take(struct pool *pool, int64_t n, int64_t least, struct pool_items *items)
+{
+    int64_t shares = pool->in_use > 1 ? 2 * pool->in_use : 1, next = atomic_load_explicit(&pool->next, memory_order_relaxed), take;
+    do {
+        if (next >= n)
+            return false;
+        int64_t left = n - next;
+        take = left / shares > least ? left / shares : least;
+        take = take < left ? take : left;
+    } while (!atomic_compare_exchange_weak_explicit(&pool->next, &next, next + take, memory_order_relaxed, memory_order_relaxed));
+    *items = (struct pool_items){next, next + take};
+    return true;
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;

@@ -1,6 +1,6 @@
 /* A pool of threads for fork-join work in tens of microseconds: workers spin briefly for the next piece of work, then sleep.
  *
- * The caller is thread 0. Inside a running function threads meet at pool_barrier and share items with pool_next. */
+ * The caller is thread 0. Inside a running function threads meet at pool_barrier and share items with pool_next or pool_take. */
 #ifndef JEOUL_CPU_POOL_H
 #define JEOUL_CPU_POOL_H
 
@@ -30,5 +30,12 @@ void pool_barrier(struct pool *pool);
 /* Gives each item 0 … n−1 of a phase to one thread, in order of asking; −1 when none is left. A phase ends at the next pool_barrier (or the
  * end of the function), where the count starts again at 0. */
 int64_t pool_next(struct pool *pool, int64_t n);
+
+/* The same by runs of items, for work whose neighbours lie side by side in memory: half of an even share of what is left, at least `least`
+ * (guided self-scheduling, Polychronopoulos and Kuck 1987). So runs are long, and threads still end together. false: none is left. */
+struct pool_items {
+    int64_t first, end;
+};
+bool pool_take(struct pool *pool, int64_t n, int64_t least, struct pool_items *items);
 
 #endif
