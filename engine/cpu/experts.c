@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { COLUMNS_PER_CALL = 64, LEAST_PANELS = 4 };
+enum { COLUMNS_PER_CALL = 64, LEAST_PANELS = 4, GROUP_PANELS = 4, OUT_FLOATS = COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS };
 
 struct expert_work {
     struct cpu *cpu;
@@ -67,53 +67,43 @@ static void gather(const struct expert_work *w, const struct column *from, bool 
     }
 }
 
-/* 16 values of gate and of up for n tokens of an expert become their product. */
-static void gate_up_product(const struct expert_work *w, int expert, int64_t panel, int32_t at, int n, float *gate, float *up)
+/* gate and up of some panels for n tokens of an expert, `stride` floats from token to token, become their product. */
+static void gate_up_product(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n, float *gate, float *up,
+                            int64_t stride)
 {
     const struct cpu *cpu = w->cpu;
-    float product[PANEL_ROWS];
-    int64_t first = panel * PANEL_ROWS, width = w->gate->rows, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
-    for (int c = 0; c < n; c++) {
-        float *out = cpu->mid_values + cpu->pair_order[at + c] * width + first;
-        add_bias(gate + c * PANEL_ROWS, w->gate_bias, expert * width + first, rows);
-        add_bias(up + c * PANEL_ROWS, w->up_bias, expert * width + first, rows);
-        cpu_activation(cpu, w->function, rows < PANEL_ROWS ? product : out, gate + c * PANEL_ROWS, up + c * PANEL_ROWS, PANEL_ROWS);
-        if (rows < PANEL_ROWS)
-            memcpy(out, product, (size_t)rows * sizeof *product);
+    int64_t first = panels.first * PANEL_ROWS, width = w->gate->rows, rows = panels.end * PANEL_ROWS;
+    rows = (rows < width ? rows : width) - first;
+    for (int c = 0; c < n; c++, gate += stride, up += stride) {
+        add_bias(gate, w->gate_bias, expert * width + first, rows);
+        add_bias(up, w->up_bias, expert * width + first, rows);
+        cpu_activation(cpu, w->function, cpu->mid_values + cpu->pair_order[at + c] * width + first, gate, up, rows);
     }
 }
 
-/* Panels of gate and up side by side for n tokens of an expert. */
+/* Panels of a matrix for n tokens, to out[n][stride]: two at once, or, up to ONE_STREAM tokens, one after the other. */
+static void panels_of(const struct expert_work *w, const struct packed *matrix, int expert, struct pool_items panels,
+                      const struct column *columns, int n, float *out, int64_t stride, float *scratch)
+{
+    for (int64_t panel = panels.first; panel < panels.end; panel += 2, out += 2 * PANEL_ROWS) {
+        struct panel_work work[2] = {{matrix, expert, panel, out}, {matrix, expert, panel + 1, out + PANEL_ROWS}};
+        cpu_panels(w->cpu, work, panels.end - panel < 2 ? 1 : 2, columns, n, stride, scratch);
+    }
+}
+
+/* Some panels of gate and up for n tokens of an expert: gate's, then up's, and their product while both are near. */
 static void gate_up_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n,
                            const struct column *gate_columns, const struct column *up_columns, float *scratch)
 {
-    float gate[COLUMNS_PER_CALL * PANEL_ROWS], up[COLUMNS_PER_CALL * PANEL_ROWS];
-    bool alike = w->gate->activation == w->up->activation;
-    for (int64_t panel = panels.first; panel < panels.end; panel++) {
-        struct panel_work both[2] = {{w->gate, expert, panel, gate}, {w->up, expert, panel, up}};
-        cpu_panels(w->cpu, both, alike ? 2 : 1, gate_columns, n, PANEL_ROWS, scratch);
-        if (!alike)
-            cpu_panels(w->cpu, both + 1, 1, up_columns, n, PANEL_ROWS, scratch);
-        gate_up_product(w, expert, panel, at, n, gate, up);
-    }
-}
-
-/* The same for up to ONE_STREAM tokens: gate's panels, then up's. */
-static void gate_up_streams(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n,
-                            const struct column *gate_columns, const struct column *up_columns, float *scratch)
-{
-    enum { PANEL_OUT = ONE_STREAM * PANEL_ROWS, AT_ONCE = 64 };
-    float gate[AT_ONCE * PANEL_OUT], up[AT_ONCE * PANEL_OUT];
-    for (int64_t first = panels.first, end; first < panels.end; first = end) {
-        end = first + AT_ONCE < panels.end ? first + AT_ONCE : panels.end;
-        for (int64_t panel = first; panel < end; panel++)
-            cpu_panels(w->cpu, &(struct panel_work){w->gate, expert, panel, gate + (panel - first) * PANEL_OUT}, 1, gate_columns, n,
-                       PANEL_ROWS, scratch);
-        for (int64_t panel = first; panel < end; panel++)
-            cpu_panels(w->cpu, &(struct panel_work){w->up, expert, panel, up + (panel - first) * PANEL_OUT}, 1, up_columns, n, PANEL_ROWS,
-                       scratch);
-        for (int64_t panel = first; panel < end; panel++)
-            gate_up_product(w, expert, panel, at, n, gate + (panel - first) * PANEL_OUT, up + (panel - first) * PANEL_OUT);
+    float gate[OUT_FLOATS], up[OUT_FLOATS];
+    int64_t most = n <= ONE_STREAM ? OUT_FLOATS / (ONE_STREAM * PANEL_ROWS) : GROUP_PANELS;
+    struct pool_items part = panels;
+    for (; part.first < panels.end; part.first = part.end) {
+        part.end = part.first + most < panels.end ? part.first + most : panels.end;
+        int64_t stride = (part.end - part.first) * PANEL_ROWS;
+        panels_of(w, w->gate, expert, part, gate_columns, n, gate, stride, scratch);
+        panels_of(w, w->up, expert, part, up_columns, n, up, stride, scratch);
+        gate_up_product(w, expert, part, at, n, gate, up, stride);
     }
 }
 
@@ -125,10 +115,7 @@ static void gate_up_of_expert(const struct expert_work *w, int expert, struct po
         int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
         gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
         gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
-        if (n <= ONE_STREAM)
-            gate_up_streams(w, expert, panels, at, n, gate, up, scratch);
-        else
-            gate_up_panels(w, expert, panels, at, n, gate, up, scratch);
+        gate_up_panels(w, expert, panels, at, n, gate, up, scratch);
     }
 }
 
@@ -151,22 +138,19 @@ static void share_gate_up(const struct expert_work *w, float *scratch)
         gate_up_of_expert(w, expert, panels, scratch);
 }
 
-/* One or two panels of an expert's down for n of its tokens, weighted and added to x. */
-static void down_panels(const struct expert_work *w, int expert, int64_t panel, int count, int32_t at, int n, const struct column *columns,
+/* Some panels of an expert's down for n of its tokens, weighted and added to x. */
+static void down_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n, const struct column *columns,
                         float *scratch)
 {
     const struct cpu *cpu = w->cpu;
-    float out[2][COLUMNS_PER_CALL * PANEL_ROWS];
-    struct panel_work work[2] = {{w->down, expert, panel, out[0]}, {w->down, expert, panel + 1, out[1]}};
-    int64_t width = w->down->rows;
-    cpu_panels(cpu, work, count, columns, n, PANEL_ROWS, scratch);
-    for (int i = 0; i < count; i++) {
-        int64_t first = (panel + i) * PANEL_ROWS, rows = width - first < PANEL_ROWS ? width - first : PANEL_ROWS;
-        for (int c = 0; c < n; c++) {
-            int32_t pair = cpu->pair_order[at + c];
-            add_bias(out[i] + c * PANEL_ROWS, w->down_bias, expert * width + first, rows);
-            cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, out[i] + c * PANEL_ROWS, w->weights[pair], rows);
-        }
+    float out[OUT_FLOATS], *product = out;
+    int64_t width = w->down->rows, first = panels.first * PANEL_ROWS, stride = (panels.end - panels.first) * PANEL_ROWS;
+    int64_t rows = first + stride < width ? stride : width - first;
+    panels_of(w, w->down, expert, panels, columns, n, out, stride, scratch);
+    for (int c = 0; c < n; c++, product += stride) {
+        int32_t pair = cpu->pair_order[at + c];
+        add_bias(product, w->down_bias, expert * width + first, rows);
+        cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, product, w->weights[pair], rows);
     }
 }
 
@@ -176,16 +160,18 @@ static void share_down(const struct expert_work *w, int threads, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
     struct column columns[COLUMNS_PER_CALL];
-    int64_t panels = w->down->panels, each = panels / (8 * threads) / 2 * 2;
-    each = each < 2 ? 2 : each;
+    int64_t panels = w->down->panels, each = panels / (8 * threads) / GROUP_PANELS * GROUP_PANELS;
+    each = each < GROUP_PANELS ? GROUP_PANELS : each;
     for (int64_t next; (next = pool_next(cpu->pool, (panels + each - 1) / each)) >= 0;) {
         int64_t first = next * each, end = first + each < panels ? first + each : panels;
         for (int expert = 0; expert < cpu->limits.n_experts; expert++)
             for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1]; at < last; at += COLUMNS_PER_CALL) {
                 int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
                 gather(w, cpu->mid[w->down->activation].columns, true, at, n, columns);
-                for (int64_t panel = first; panel < end; panel += 2)
-                    down_panels(w, expert, panel, end - panel < 2 ? 1 : 2, at, n, columns, scratch);
+                for (struct pool_items part = {first, first}; part.first < end; part.first = part.end) {
+                    part.end = part.first + GROUP_PANELS < end ? part.first + GROUP_PANELS : end;
+                    down_panels(w, expert, part, at, n, columns, scratch);
+                }
             }
     }
 }
@@ -203,11 +189,7 @@ static void share_few_downs(const struct expert_work *w, float *scratch)
             int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
             float *out = cpu->down_values + at * stride;
             gather(w, cpu->mid[down->activation].columns, true, at, n, columns);
-            for (int64_t panel = panels.first; panel < panels.end; panel += 2) {
-                struct panel_work work[2] = {{down, expert, panel, out + panel * PANEL_ROWS},
-                                             {down, expert, panel + 1, out + (panel + 1) * PANEL_ROWS}};
-                cpu_panels(cpu, work, panels.end - panel < 2 ? 1 : 2, columns, n, stride, scratch);
-            }
+            panels_of(w, down, expert, panels, columns, n, out + panels.first * PANEL_ROWS, stride, scratch);
         }
 }
 
