@@ -1,9 +1,9 @@
 /* Attention over the paged cache, and what fills it.
  *
- * K lies by dimension within a page, [page][layer][kv_head][k_dim][PAGE_TOKENS], so that the scores of a page's tokens are lanes of
- * vectors; V by token, […][PAGE_TOKENS][v_dim]; in BF16 by pairs of dimensions and of tokens, as the kernels want it. A thread takes one KV
- * head of a block of rows of one sequence; for more than a few rows a page is converted to float once. One row's arithmetic goes page by
- * page from the first to its own: the same whatever shares the block. */
+ * K lies by dimension within a page, [layer][kv_head][page][k_dim][PAGE_TOKENS], so that the scores of a page's tokens are lanes of
+ * vectors and a head's pages one stream; V by token, […][PAGE_TOKENS][v_dim]; in BF16 by pairs of dimensions and of tokens, as the kernels
+ * want it. A thread takes one KV head of a block of rows of one sequence; for more than a few rows a page is converted to float once. One
+ * row's arithmetic goes page by page from the first to its own: the same whatever shares the block. */
 #include "engine/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -31,6 +31,9 @@ bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct e
     void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return error_set_errno(err, "no memory for a cache of %zu bytes; ask for fewer tokens", total);
+    enum { LONG_STREAM = 8 << 20 }; // of a head: less would waste most of its huge pages where contexts stay short
+    if (total / ((size_t)shape->n_layers * (size_t)shape->n_kv_heads) >= LONG_STREAM)
+        (void)madvise(memory, total, MADV_HUGEPAGE); // advice: without it, it is only slower
     cpu->k_cache = memory;
     cpu->v_cache = cpu->k_cache + k;
     cpu->kv_bytes = total;
@@ -39,16 +42,19 @@ bool cpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct e
 
 static size_t head_page(const struct cpu *cpu, int layer, int page, int head)
 {
-    return ((size_t)page * (size_t)cpu->kv.n_layers + (size_t)layer) * (size_t)cpu->kv.n_kv_heads + (size_t)head;
+    return ((size_t)layer * (size_t)cpu->kv.n_kv_heads + (size_t)head) * (size_t)cpu->kv.n_pages + (size_t)page;
 }
 
 void cpu_kv_copy_page(struct backend *backend, int from, int to)
 {
     struct cpu *cpu = (struct cpu *)backend;
-    size_t heads = (size_t)cpu->kv.n_layers * (size_t)cpu->kv.n_kv_heads, k = heads * cpu->k_page * cpu->kv_element,
-           v = heads * cpu->v_page * cpu->kv_element;
-    memcpy(cpu->k_cache + (size_t)to * k, cpu->k_cache + (size_t)from * k, k);
-    memcpy(cpu->v_cache + (size_t)to * v, cpu->v_cache + (size_t)from * v, v);
+    size_t k = cpu->k_page * cpu->kv_element, v = cpu->v_page * cpu->kv_element;
+    for (int layer = 0; layer < cpu->kv.n_layers; layer++)
+        for (int head = 0; head < cpu->kv.n_kv_heads; head++) {
+            size_t old = head_page(cpu, layer, from, head), new = head_page(cpu, layer, to, head);
+            memcpy(cpu->k_cache + new *k, cpu->k_cache + old * k, k);
+            memcpy(cpu->v_cache + new *v, cpu->v_cache + old * v, v);
+        }
 }
 
 /* Value `at` of a row of `stride` values: the rows of K are dimensions, those of V tokens. */
