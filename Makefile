@@ -6,6 +6,7 @@
 #   make            build ./jeoul                      make fuzz      every fuzzer, ten minutes in all (FUZZ_SECONDS=…)
 #   make check      tests under ASan and UBSan         make tsan      the threaded tests under TSan
 #   make lint       format, static analysis            make neon      the goldens on an emulated AArch64
+#   make instructions   the hot kernels' against those agreed on
 #   make install    into $(PREFIX)                     make clean
 #
 # Rooms call one way: each library may use those to its right, never to its left.
@@ -51,7 +52,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: lint-packages neon neon-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL),0)
@@ -110,6 +111,11 @@ $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call libr
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
+# The kernels' instructions, counted one by one.
+$(OUT)/tests/instructions: tests/instructions/count.c $(call library,engine) $(call library,base)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
 # --- AArch64: the engine alone, statically, on an emulated processor; what needs libraries is left out ----------------------------------
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/chat.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
@@ -161,6 +167,10 @@ check: test-packages
 tsan: packages
 	@$(MAKE) --no-print-directory MODE=tsan $(BUILD)/tsan/tests/threads
 	setarch -R $(BUILD)/tsan/tests/threads
+
+instructions: packages
+	@$(MAKE) --no-print-directory $(OUT)/tests/instructions
+	bench/instructions $(OUT)/tests/instructions
 
 fuzz: test-packages
 	@$(MAKE) --no-print-directory fuzzers
