@@ -118,7 +118,7 @@ $(OUT)/tests/instructions: tests/instructions/count.c $(call library,engine) $(c
 
 # --- AArch64: the engine alone, statically, on an emulated processor; what needs libraries is left out ----------------------------------
 NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-NEON_SOURCES  = $(filter-out base/json.c base/hash.c engine/pretokenizer.c engine/chat.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
+NEON_SOURCES  = $(filter-out base/json.c base/hash.c base/http.c engine/pretokenizer.c engine/chat.c engine/synth% engine/recipe.c,$(call sources,base) $(call sources,engine))
 NEON_FLAGS    := -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -I. -pthread
 $(BUILD)/neon/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -6,8 +6,8 @@
 #include "datasets/download.h"
 
 #include "base/file.h"
+#include "base/http.h"
 #include "base/json.h"
-#include "datasets/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -291,43 +291,18 @@ static bool body(void *context, const void *bytes, size_t n)
 /* --- retrying
  * ------------------------------------------------------------------------------------------------------------------------------ */
 
-static void pause_for(const struct download_patience *patience, uint64_t ms)
-{
-    if (patience->wait) {
-        patience->wait(patience->wait_context, ms);
-        return;
-    }
-    struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        ;
-}
-
 /* Waits before the next attempt, with the message of the last one in err; false: no more attempts. */
 static bool wait_and_retry(struct download *d, int64_t retry_after_s)
 {
-    const struct download_patience *patience = &d->request->patience;
-    int most = patience->attempts ? patience->attempts : 6;
-    int64_t longest = patience->longest_wait_s ? patience->longest_wait_s : 120;
+    uint64_t ms;
     if (d->have - d->counted >= PROGRESS_THAT_COUNTS) {
         d->attempts = 0;
         d->counted = d->have;
     }
-    if (++d->attempts >= most) {
-        error_prefix(d->err, "given up after %d attempts", most);
+    if (!patience_next(&d->request->patience, ++d->attempts, retry_after_s, &ms, d->err))
         return false;
-    }
-    if (retry_after_s > longest) {
-        error_prefix(d->err, "the server asks to wait %" PRId64 " s, longer than the %" PRId64 " s that are waited here; call again then",
-                     retry_after_s, longest);
-        return false;
-    }
-    uint64_t ms = (patience->first_wait_ms ? patience->first_wait_ms : 500) << (d->attempts - 1);
-    if (ms > (uint64_t)longest * 1000)
-        ms = (uint64_t)longest * 1000;
-    if (retry_after_s > 0)
-        ms = (uint64_t)retry_after_s * 1000;
     *d->err = (struct error){0};
-    pause_for(patience, ms);
+    patience_pause(&d->request->patience, ms);
     return true;
 }
 
@@ -381,7 +356,7 @@ static bool transfer(struct download *d)
                                    .token = request->token,
                                    .token_origin = request->token_origin,
                                    .from = d->have,
-                                   .stall_s = request->patience.stall_s ? request->patience.stall_s : 30,
+                                   .stall_s = patience_stall_s(&request->patience),
                                    .begin = begin,
                                    .body = body,
                                    .context = d};

@@ -3,30 +3,21 @@
 #define JEOUL_DATASETS_DOWNLOAD_H
 
 #include "base/hash.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 #include <stdint.h>
 
-/* How patient to be. Zero means the default. */
-struct download_patience {
-    int attempts;                             // 6, without a MiB of progress between them
-    long stall_s;                             // 30
-    uint64_t first_wait_ms;                   // 500, doubled each time
-    int64_t longest_wait_s;                   // 120: a server that asks for longer is an error that says so
-    void (*wait)(void *context, uint64_t ms); // NULL: sleeps
-    void *wait_context;
-};
-
 struct download_request {
     const char *url;
-    const char *path;                 // the final name; its directory is made
-    const char *sha256;               // wanted; NULL: what the server names, else unchecked
-    int64_t bytes;                    // wanted; −1: not known
-    int64_t limit_bytes;              // refuse more than this
-    const char *token, *token_origin; // see http.h
-    bool may_be_html;                 // false: a web page is not the file, whatever the status says
-    const char *begins_with;          // the first bytes of every such file ("GGUF"); NULL: not known
-    struct download_patience patience;
+    const char *path;                                             // the final name; its directory is made
+    const char *sha256;                                           // wanted; NULL: what the server names, else unchecked
+    int64_t bytes;                                                // wanted; −1: not known
+    int64_t limit_bytes;                                          // refuse more than this
+    const char *token, *token_origin;                             // see http.h
+    bool may_be_html;                                             // false: a web page is not the file, whatever the status says
+    const char *begins_with;                                      // the first bytes of every such file ("GGUF"); NULL: not known
+    struct patience patience;                                     // attempts are counted anew with each MiB that came
     void (*progress)(void *context, int64_t done, int64_t total); // total −1: not known; NULL: none
     void *progress_context;
 };

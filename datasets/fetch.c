@@ -2,7 +2,7 @@
 #include "datasets/fetching.h"
 
 #include "base/file.h"
-#include "datasets/http.h"
+#include "base/http.h"
 #include "datasets/source.h"
 #include "datasets/unpack.h"
 

@@ -5,7 +5,7 @@
 
 #include "datasets/datasets.h"
 
-struct download_patience;
+struct patience;
 
 struct fetch_options {
     const char *cache;                        // the cache directory; sets go to its data/, models to its models/
@@ -13,7 +13,7 @@ struct fetch_options {
     const char *hub;                          // base URL of the hub; NULL: https://huggingface.co
     const char *token;                        // for the hub, and sent to no other host; NULL: none
     bool offline;                             // never touches the network: what is missing is an error
-    const struct download_patience *patience; // NULL: the default
+    const struct patience *patience; // NULL: the default
     /* What is going on; `total` −1: not known. NULL: nobody listens. */
     void (*progress)(void *context, const char *what, int64_t done, int64_t total);
     void *context;

@@ -2,7 +2,7 @@
 #include "datasets/fetching.h"
 
 #include "base/json.h"
-#include "datasets/http.h"
+#include "base/http.h"
 #include "datasets/source.h"
 
 #include <ctype.h>

@@ -3,7 +3,7 @@
 #include "tests/support.h"
 
 #include "datasets/download.h"
-#include "datasets/http.h"
+#include "base/http.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -14,7 +14,7 @@
 static struct hostile *server;
 static char folder[] = "/tmp/jeoul-test-fetch-XXXXXX", root[128], cache[128], base[64];
 static struct fetch_options options;
-static struct download_patience patience;
+static struct patience patience;
 
 static void no_wait(void *context, uint64_t ms)
 {
@@ -33,7 +33,7 @@ static void set_up(void)
     server = hostile_start(root);
     cr_assert_not_null(server);
     snprintf(base, sizeof base, "http://127.0.0.1:%d", server->port);
-    patience = (struct download_patience){.attempts = 3, .stall_s = 2, .first_wait_ms = 1, .wait = no_wait};
+    patience = (struct patience){.attempts = 3, .stall_s = 2, .first_wait_ms = 1, .wait = no_wait};
     options = (struct fetch_options){.cache = cache, .hub = base, .patience = &patience};
 }
 

@@ -1,8 +1,7 @@
 /* One request: see http.h. Redirects are followed here and not by libcurl, so that each hop's address is judged, its headers are read, and
  * the token is given to one origin only. */
-#include "datasets/http.h"
+#include "base/http_curl.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +112,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     return n;
 }
 
-static bool is_redirect(long status)
+bool http_is_redirect(long status)
 {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -128,7 +127,7 @@ static bool begin_once(struct exchange *exchange)
     curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->answer->status);
     curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     exchange->answer->length = length;
-    if (!is_redirect(exchange->answer->status))
+    if (!http_is_redirect(exchange->answer->status))
         exchange->refused = !exchange->request->begin(exchange->request->context, exchange->answer);
     return !exchange->refused;
 }
@@ -138,7 +137,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     struct exchange *exchange = context;
     if (!begin_once(exchange))
         return 0;
-    if (is_redirect(exchange->answer->status))
+    if (http_is_redirect(exchange->answer->status))
         return size * count;
     exchange->refused = !exchange->request->body(exchange->request->context, bytes, size * count);
     return exchange->refused ? 0 : size * count;
@@ -147,6 +146,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 static void start_curl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void http_start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_curl);
 }
 
 static void clear_answer(struct http_answer *answer)
@@ -158,35 +163,43 @@ static void clear_answer(struct http_answer *answer)
     memcpy(answer->linked_sha256, linked, sizeof linked);
 }
 
+bool http_add_token(struct curl_slist **list, const char *url, const char *origin, const char *token, struct error *err)
+{
+    char of[512], line[1024];
+    if (!token || !http_origin(url, of, sizeof of) || strcmp(of, origin) != 0)
+        return true;
+    bool fits = snprintf(line, sizeof line, "Authorization: Bearer %s", token) < (int)sizeof line;
+    struct curl_slist *longer = fits ? curl_slist_append(*list, line) : NULL;
+    memset(line, 0, sizeof line);
+    if (longer)
+        *list = longer;
+    return longer || error_set(err, fits ? ERROR_MACHINE : ERROR_INPUT, "%s", fits ? "out of memory" : "the token is too long");
+}
+
 static struct curl_slist *headers_for(const struct http_request *request, const char *url, struct error *err)
 {
-    char origin[512], line[1024];
+    char line[1024];
     struct curl_slist *list = curl_slist_append(NULL, "Accept: */*");
     if (request->from > 0 && request->if_range) {
         snprintf(line, sizeof line, "If-Range: %s", request->if_range);
         list = curl_slist_append(list, line);
     }
-    if (request->token && http_origin(url, origin, sizeof origin) && strcmp(origin, request->token_origin) == 0) {
-        if (snprintf(line, sizeof line, "Authorization: Bearer %s", request->token) >= (int)sizeof line)
-            error_set(err, ERROR_INPUT, "the token is too long");
-        else
-            list = curl_slist_append(list, line);
-        memset(line, 0, sizeof line);
+    if (!http_add_token(&list, url, request->token_origin, request->token, err)) {
+        curl_slist_free_all(list);
+        return NULL;
     }
     return list;
 }
 
-static enum http_end judge(const struct exchange *exchange, CURLcode code, const char *reason, const char *shown, struct error *err)
+enum http_end http_judge(CURLcode code, const char *reason, const char *shown, long stall_s, struct error *err)
 {
-    if (exchange->refused)
-        return HTTP_UNWANTED;
     if (code == CURLE_OK)
         return HTTP_DONE;
     const char *what = reason[0] ? reason : curl_easy_strerror(code);
     enum http_end end = HTTP_TEMPORARY;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-        error_set(err, ERROR_MACHINE, "%s: the server stalls: nothing came for %ld s", shown, exchange->request->stall_s);
+        error_set(err, ERROR_MACHINE, "%s: the server stalls: nothing came for %ld s", shown, stall_s);
         break;
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
@@ -212,6 +225,19 @@ static enum http_end judge(const struct exchange *exchange, CURLcode code, const
     return end;
 }
 
+void http_set_common(CURL *curl, const char *url, long stall_s, char reason[CURL_ERROR_SIZE])
+{
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "jeoul");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, stall_s);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall_s);
+}
+
 static enum http_end one_hop(struct exchange *exchange, const char *url, char *next, struct error *err)
 {
     const struct http_request *request = exchange->request;
@@ -228,16 +254,8 @@ static enum http_end one_hop(struct exchange *exchange, const char *url, char *n
         curl_easy_cleanup(curl);
         return HTTP_FATAL;
     }
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "jeoul");
+    http_set_common(curl, url, request->stall_s, reason);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, request->stall_s);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, request->stall_s);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -252,11 +270,11 @@ static enum http_end one_hop(struct exchange *exchange, const char *url, char *n
     curl_off_t wait = 0;
     if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
         exchange->answer->retry_after_s = wait;
-    enum http_end end = judge(exchange, code, reason, shown, err);
+    enum http_end end = exchange->refused ? HTTP_UNWANTED : http_judge(code, reason, shown, request->stall_s, err);
     char *location = NULL;
     curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
     next[0] = '\0';
-    if (end == HTTP_DONE && is_redirect(exchange->answer->status)) {
+    if (end == HTTP_DONE && http_is_redirect(exchange->answer->status)) {
         if (!location || snprintf(next, HTTP_MAX_URL, "%s", location) >= HTTP_MAX_URL) {
             next[0] = '\0';
             error_set(err, ERROR_INPUT, "%s: redirects to nowhere", shown);
@@ -268,7 +286,7 @@ static enum http_end one_hop(struct exchange *exchange, const char *url, char *n
     return end;
 }
 
-static bool hop_allowed(const char *from, const char *to, struct error *err)
+bool http_hop_allowed(const char *from, const char *to, struct error *err)
 {
     char a[512], b[512], origin[512];
     http_shown(from, a, sizeof a);
@@ -282,8 +300,7 @@ static bool hop_allowed(const char *from, const char *to, struct error *err)
 
 enum http_end http_get(const struct http_request *request, struct http_answer *answer, struct error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start_curl);
+    http_start();
     struct exchange exchange = {.request = request, .answer = answer};
     char *urls = malloc(2 * HTTP_MAX_URL), shown[512], origin[512];
     enum http_end end = HTTP_FATAL;
@@ -306,7 +323,7 @@ enum http_end http_get(const struct http_request *request, struct http_answer *a
                       http_shown(request->url, origin, sizeof origin), HTTP_MAX_REDIRECTS, http_shown(next, shown, sizeof shown));
             break;
         }
-        if (!hop_allowed(url, next, err))
+        if (!http_hop_allowed(url, next, err))
             break;
         char *old = url;
         url = next;
