@@ -100,11 +100,14 @@ $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 tests: $(TESTS)
 unit-tests: tests
 	tests/run-units $(TESTS)
-e2e-tests: $(PROGRAM) $(OUT)/tests/serve
-	JEOUL=$(abspath $(PROGRAM)) SERVE=$(abspath $(OUT)/tests/serve) tests/run-e2e
+e2e-tests: $(PROGRAM) $(OUT)/tests/serve $(OUT)/tests/completions
+	JEOUL=$(abspath $(PROGRAM)) SERVE=$(abspath $(OUT)/tests/serve) COMPLETIONS=$(abspath $(OUT)/tests/completions) tests/run-e2e
 $(OUT)/tests/serve: tests/hostile/serve.c tests/hostile.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< $(LDFLAGS)
+$(OUT)/tests/completions: tests/hostile/completions.c tests/completions.h tests/hostile.h $(call library,engine) $(call library,base)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $(call library,engine) $(call library,base) $(LDFLAGS) $(LDLIBS)
 
 # ThreadSanitizer's program is a plain one.
 $(OUT)/tests/threads: tests/threads/threads.c $(call library,engine) $(call library,base)

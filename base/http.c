@@ -204,7 +204,7 @@ enum http_end http_judge(CURLcode code, const char *reason, const char *shown, l
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
-        error_set(err, ERROR_MACHINE, "%s: the connection ended before the file did (%.200s)", shown, what);
+        error_set(err, ERROR_MACHINE, "%s: the connection ended before all had come (%.200s)", shown, what);
         break;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:

@@ -1,14 +1,15 @@
-/* Prompts answered by the engine. Private to eval. */
+/* Prompts answered, by the engine or through somebody else. Private to eval. */
 #ifndef JEOUL_EVAL_ANSWER_H
 #define JEOUL_EVAL_ANSWER_H
 
 #include "eval/prompt.h"
 
 /* Answers the prompts: fills items [n] (zeroed, or answered already: those are left as they are) and the counts of `result`. Calls
- * `answered` for each item as it is done, in any order; false stops. */
+ * `answered` for each item as it is done, in any order; false stops. What an answerer can't do sets result->left_out. */
 struct answering {
-    struct engine *engine;
-    const struct tokenizer *tokenizer;
+    struct engine *engine;                // NULL: the answerer is asked
+    const struct eval_answerer *answerer; // NULL: the engine is asked
+    const struct tokenizer *tokenizer;    // of who is asked; NULL: by texts
     const struct prompt_rules *rules;
     const struct eval_options *options;
     bool (*answered)(void *context, const struct eval_item *item, struct error *err); // may be NULL

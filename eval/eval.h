@@ -5,6 +5,7 @@
 #ifndef JEOUL_EVAL_H
 #define JEOUL_EVAL_H
 
+#include "base/text.h"
 #include "engine/engine.h"
 
 #include <stddef.h>
@@ -113,11 +114,14 @@ struct eval_result {
     int n;
     struct eval_metric *metrics;
     int n_metrics;
-    /* for fertility: tokens (without BOS) and Unicode characters of the items' contexts and continuations, each text once */
+    /* for fertility: tokens (without BOS) and Unicode characters of the items' contexts and continuations, each text once;
+     * text_tokens −1: nobody knows them */
     int64_t text_tokens, text_characters;
     int64_t prompt_tokens;   // tokens of all requests, as if each were scored on its own
-    int64_t computed_tokens; // rows that the engine really computed
+    int64_t computed_tokens; // rows that the engine really computed; −1: the answerer doesn't tell
     int resumed;             // items that were taken from the journal
+    int inside_token;        // requests by text where a token lies over the place at which the continuation begins
+    char left_out[512];      // why the answerer can't do this task; "": it has scores
     uint64_t ns;
 };
 void eval_result_free(struct eval_result *result);
@@ -128,6 +132,48 @@ const struct eval_metric *eval_metric(const struct eval_result *result, const ch
 /* Runs a task. The result does not depend on batch size, thread count, prefix reuse or whether a journal was gone on with. */
 bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const struct eval_task *task, const struct eval_options *options,
               struct eval_result *result, struct error *err) MUST_CHECK;
+
+/* --- Answers of somebody else ----------------------------------------------------------------------------------------------------------
+ */
+
+enum request_kind {
+    REQUEST_SCORE,    // how likely the continuation is after the context
+    REQUEST_GENERATE, // what the model writes after the context
+};
+
+/* One thing asked of a model. Context and continuation lie apart, so that the choices of an item share one context. */
+struct request {
+    enum request_kind kind;
+    int item;                              // whose it is
+    const int32_t *context, *continuation; // [n_context ≥ 1], [n_continuation ≥ 1 for SCORE, 0 for GENERATE]; NULL: asked by text
+    int n_context, n_continuation;         // by text, out: as the answerer counts them; −1: it doesn't tell
+    const char *whole;                     // both as one text, of a request without tokens; else NULL
+    size_t whole_context;                  // bytes of it that are the context
+    double log_likelihood;                 // SCORE, out: Σ ln p over the continuation, in its order
+    bool greedy;                           // SCORE, out: each of its tokens is the most likely one
+    bool inside_token;                     // SCORE by text, out: a token lies over the place where the continuation begins; it is scored
+    const char *missing;                   // SCORE, out: why it can't be answered; NULL: it is
+    int max_tokens;                        // GENERATE: at most so many
+    const char *const *stops;              // GENERATE: NULL-terminated; the caller's
+    struct text text;                      // GENERATE, out: up to the first stop; text_free
+    int generated;                         // GENERATE, out: tokens computed; −1: the answerer doesn't tell
+};
+
+/* Who answers instead of an engine: a server, through whoever speaks to it. */
+struct eval_answerer {
+    const struct tokenizer *tokenizer; // its own: it is asked by tokens; NULL: by texts
+    int max_length;                    // tokens that it takes at once; with a tokenizer, at least 2
+    bool writes_by_text;               // what is to be written is asked by text in any case
+    const char *no_scores;             // why it can't tell how likely a text is; NULL: it can
+    /* Answers n requests in any order, and calls done for each; false stops. *failed: the request that went wrong. */
+    bool (*answer)(void *self, struct request *requests, size_t n, bool (*done)(void *context, struct request *request, struct error *err),
+                   void *context, size_t *failed, struct error *err);
+    void *self;
+};
+
+/* Runs a task as eval_run does. What the answerer can't do leaves the task out: result->left_out says why, and there are no scores. */
+bool eval_run_through(const struct eval_answerer *answerer, const struct eval_task *task, const struct eval_options *options,
+                      struct eval_result *result, struct error *err) MUST_CHECK;
 
 /* A group's score: the mean of its tasks', by their sizes (micro) or not (macro), and the pooled standard error of lm-evaluation-harness,
  * √(Σ (nᵢ − 1) nᵢ seᵢ² ÷ (N − K) ÷ N). */

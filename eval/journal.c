@@ -142,6 +142,8 @@ bool journal_take(const struct journal *j, struct eval_item *item, struct error 
         (item->unconditional && !number_list(alone, item->n)) || (item->kind == EVAL_GENERATE && !cJSON_IsString(text)))
         return error_set(err, ERROR_INPUT, "%s: what is noted for record %d is not what task %s asks", j->path, item->doc_index + 1,
                          j->task);
+    const cJSON *context = cJSON_GetObjectItem(line, "context_tokens"); // a server's count, which can't be had again
+    item->context_tokens = cJSON_IsNumber(context) ? context->valueint : 0;
     for (int i = 0; i < item->n; i++) {
         item->log_likelihood[i] = number_at(ll, i);
         item->is_greedy[i] = number_at(greedy, i) != 0;
@@ -181,6 +183,7 @@ bool journal_note(struct journal *j, const struct eval_item *item, struct error 
     cJSON_AddStringToObject(line, "task", j->task);
     cJSON_AddStringToObject(line, "key", j->key);
     cJSON_AddNumberToObject(line, "doc_index", item->doc_index);
+    cJSON_AddNumberToObject(line, "context_tokens", item->context_tokens);
     cJSON_AddItemToObject(line, "log_likelihoods", cJSON_CreateDoubleArray(item->log_likelihood, item->n));
     cJSON_AddItemToObject(line, "continuation_tokens", cJSON_CreateIntArray(item->continuation_tokens, item->n));
     cJSON *greedy = cJSON_AddArrayToObject(line, "is_greedy");

@@ -3,30 +3,10 @@
 #ifndef JEOUL_EVAL_REQUEST_H
 #define JEOUL_EVAL_REQUEST_H
 
-#include "base/text.h"
-#include "engine/engine.h"
+#include "eval/eval.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum request_kind {
-    REQUEST_SCORE,    // how likely the continuation is after the context
-    REQUEST_GENERATE, // what the model writes after the context
-};
-
-/* Context and continuation lie apart, so that the choices of an item share one context. */
-struct request {
-    enum request_kind kind;
-    int item;                              // whose it is
-    const int32_t *context, *continuation; // [n_context ≥ 1], [n_continuation ≥ 1 for SCORE, 0 for GENERATE]
-    int n_context, n_continuation;
-    double log_likelihood;    // SCORE, out: Σ ln p over the continuation, in its order
-    bool greedy;              // SCORE, out: each of its tokens is the most likely one
-    int max_tokens;           // GENERATE: at most so many
-    const char *const *stops; // GENERATE: NULL-terminated; the caller's
-    struct text text;         // GENERATE, out: up to the first stop; text_free
-    int generated;            // GENERATE, out: tokens computed
-};
 
 /* How texts become tokens. */
 struct request_rules {

@@ -1,4 +1,4 @@
-/* A task run: prompts, what a journal has of them, the rest by the engine, the scores. */
+/* A task run: prompts, what a journal has of them, the rest by the engine or an answerer, the scores. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -78,22 +78,20 @@ const struct eval_metric *eval_metric(const struct eval_result *result, const ch
     return NULL;
 }
 
-bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const struct eval_task *task, const struct eval_options *options,
-              struct eval_result *result, struct error *err)
+static bool run(struct answering *how, const struct eval_task *task, const struct eval_options *options, struct eval_result *result,
+                struct error *err)
 {
     uint64_t began = clock_ns();
     int n = task->info.n_items;
     *result = (struct eval_result){.n = options->limit > 0 && options->limit < n ? options->limit : n};
     struct running r = {.task = task, .options = options, .result = result, .err = err};
     bool ok = prepare(&r);
-    struct answering how = {.engine = engine,
-                            .tokenizer = tokenizer,
-                            .rules = &r.rules,
-                            .options = options,
-                            .answered = r.journal ? note : NULL,
-                            .context = r.journal};
-    ok = ok && ((answer_prompts(&how, r.prompts, result, err) && (!r.journal || journal_sync(r.journal, err)) &&
-                 judge(&r.rules, r.prompts, options->bootstrap, result, err)) ||
+    how->rules = &r.rules;
+    how->options = options;
+    how->answered = r.journal ? note : NULL;
+    how->context = r.journal;
+    ok = ok && ((answer_prompts(how, r.prompts, result, err) && (!r.journal || journal_sync(r.journal, err)) &&
+                 (result->left_out[0] || judge(&r.rules, r.prompts, options->bootstrap, result, err))) ||
                 error_prefix(err, "task %s", task->info.name));
     journal_close(r.journal);
     prompts_free(r.prompts, result->n);
@@ -101,4 +99,18 @@ bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const st
     if (!ok)
         eval_result_free(result);
     return ok;
+}
+
+bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const struct eval_task *task, const struct eval_options *options,
+              struct eval_result *result, struct error *err)
+{
+    struct answering how = {.engine = engine, .tokenizer = tokenizer};
+    return run(&how, task, options, result, err);
+}
+
+bool eval_run_through(const struct eval_answerer *answerer, const struct eval_task *task, const struct eval_options *options,
+                      struct eval_result *result, struct error *err)
+{
+    struct answering how = {.answerer = answerer, .tokenizer = answerer->tokenizer};
+    return run(&how, task, options, result, err);
 }

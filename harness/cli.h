@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-enum { CLI_MAX_OPTIONS = 20, CLI_MAX_ARGUMENTS = 64 };
+enum { CLI_MAX_OPTIONS = 28, CLI_MAX_ARGUMENTS = 64 };
 
 struct cli_option {
     const char *name;     // "threads"
@@ -26,6 +26,7 @@ struct cli_verb {
     const char *example;
     int (*run)(struct cli *cli, struct error *err); // exit code; an error that is set is printed
     struct cli_option options[CLI_MAX_OPTIONS];     // ends with a NULL name
+    const char *brief; // " kv isa ": options that --help only names, because 'jeoul bench --help' tells of them; NULL: none
     bool hidden;
 };
 

@@ -6,6 +6,7 @@
 #include "eval/eval.h"
 #include "harness/expert_load.h"
 #include "harness/places.h"
+#include "harness/remote.h"
 #include "harness/scores.h"
 
 #include <cjson/cJSON.h>
@@ -20,6 +21,8 @@ static void show(void *context, double done, double total)
 
 struct evaluating {
     struct opened o;
+    struct remote remote;
+    bool is_remote; // the answers are a server's
     struct eval_task **tasks;
     int n_tasks;
     struct eval_options options;
@@ -44,6 +47,20 @@ static bool write_samples(struct evaluating *e, const struct eval_task_info *inf
     return true;
 }
 
+/* The task's answers, and where they are the engine's, what its experts had to do for them. */
+static bool answer(struct evaluating *e, const struct eval_task *task, const struct eval_options *options, struct eval_result *r,
+                   struct error *err)
+{
+    if (e->is_remote)
+        return eval_run_through(&e->remote.answerer, task, options, r, err);
+    if (!expert_load_begin(&e->load, e->o.engine, err) || !eval_run(e->o.engine, e->o.tokenizer, task, options, r, err))
+        return false;
+    if (expert_load_end(&e->load, e->o.engine, eval_task_info(task).language, err))
+        return true;
+    eval_result_free(r);
+    return false;
+}
+
 static bool evaluate(struct evaluating *e, const struct eval_task *task, struct error *err)
 {
     struct eval_task_info info = eval_task_info(task);
@@ -52,13 +69,18 @@ static bool evaluate(struct evaluating *e, const struct eval_task *task, struct 
     struct eval_result r;
     options.progress = show;
     options.context = &progress;
-    bool ok = expert_load_begin(&e->load, e->o.engine, err) && eval_run(e->o.engine, e->o.tokenizer, task, &options, &r, err);
+    bool ok = answer(e, task, &options, &r, err);
     progress_end(&progress);
     if (!ok)
         return false;
     cJSON *row = scores_of_task(&info, &r);
     cJSON_AddItemToArray(cJSON_GetObjectItem(e->root, "results"), row);
-    ok = expert_load_end(&e->load, e->o.engine, info.language, err) && (!e->samples || write_samples(e, &info, &r, err));
+    ok = !e->samples || r.left_out[0] || write_samples(e, &info, &r, err);
+    if (r.inside_token)
+        fprintf(stderr,
+                "jeoul: %s: in %d requests a token lies over the place where the continuation begins; it is scored with it "
+                "(--tokenizer makes requests exact)\n",
+                info.name, r.inside_token);
     if (ok && !e->json) {
         scores_print(row, info.has_acc_norm);
         fflush(stdout);
@@ -73,7 +95,7 @@ static void finish(struct evaluating *e)
     cJSON_AddItemToObject(e->root, "groups", groups);
     cJSON_AddItemToObject(e->root, "expert_load", load ? load : cJSON_CreateNull());
     if (!load)
-        cJSON_AddStringToObject(e->root, "expert_load_reason", "the model has no experts");
+        cJSON_AddStringToObject(e->root, "expert_load_reason", e->is_remote ? "an endpoint doesn't tell" : "the model has no experts");
     if (e->json) {
         char *text = cJSON_Print(e->root);
         if (text)
@@ -86,15 +108,17 @@ static void finish(struct evaluating *e)
             scores_print(row, true);
 }
 
-static bool evaluate_all(struct cli *cli, struct evaluating *e, struct error *err)
+static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct error *err)
 {
+    cJSON_AddArrayToObject(e->root, "results");
     const char *path = cli_text(cli, "samples", NULL);
     struct file_writer writer;
     if (path && !file_create(&writer, path, err))
         return false;
     e->samples = path ? writer.stream : NULL;
     if (!e->json) {
-        printf("%s%s\n\n", e->o.info.name, e->o.info.random_weights ? " (random weights: accuracy is chance by construction)" : "");
+        printf("%s%s\n\n", json_text(e->root, "model"),
+               e->o.info.random_weights ? " (random weights: accuracy is chance by construction)" : "");
         scores_print_heading();
     }
     bool ok = true;
@@ -124,40 +148,62 @@ static bool describe_system(const struct cli *cli, struct evaluating *e, struct 
     return true;
 }
 
-static int run(struct cli *cli, struct error *err)
+static bool run_model(struct evaluating *e, const struct cli *cli, struct error *err)
 {
     enum { DEFAULT_LENGTH = 8192, BESIDE = 16384 };
+    int64_t threads, rows, cache;
+    int longest = e->options.max_length ? e->options.max_length : DEFAULT_LENGTH;
+    if (!cli_number(cli, "threads", 1, 1024, 0, &threads, err) || !cli_number(cli, "rows", 1, 4096, 512, &rows, err) ||
+        !cli_number(cli, "cache", 64, 1 << 28, 0, &cache, err) || !open_file(cli, &e->o, err) || !open_tokenizer(&e->o, err))
+        return false;
+    cJSON_AddStringToObject(e->root, "model", e->o.info.name);
+    cJSON_AddBoolToObject(e->root, "random_weights", e->o.info.random_weights);
+    e->load = (struct expert_load){.n_layers = e->o.info.n_layers, .n_experts = e->o.info.n_experts};
+    longest = longest < e->o.info.context_length ? longest : e->o.info.context_length;
+    return open_engine(cli, &e->o, (int)threads, cache ? (size_t)cache : (size_t)longest + BESIDE, (int)rows, err) &&
+           ((describe_system(cli, e, err) && evaluate_all(cli, e, err)) || error_prefix(err, "eval"));
+}
+
+static bool run_remote(struct evaluating *e, const struct cli *cli, struct error *err)
+{
+    if (cli_text(cli, "model", NULL))
+        return error_set(err, ERROR_INPUT, "--model and --endpoint: one of them is wanted; the server's tokenizer is --tokenizer");
+    if (!remote_open(cli, &e->remote, err) || !remote_describe(cli, &e->remote, e->system, sizeof e->system, err))
+        return false;
+    e->options.system = e->system;
+    cJSON *endpoint = remote_json(&e->remote);
+    cJSON_AddStringToObject(e->root, "model", json_text(endpoint, "model"));
+    cJSON_AddItemToObject(e->root, "endpoint", endpoint);
+    return evaluate_all(cli, e, err);
+}
+
+static int run(struct cli *cli, struct error *err)
+{
     char tasks[4096], builtin[4096];
-    struct evaluating e = {.json = cli_flag(cli, "json")};
+    struct evaluating e = {.json = cli_flag(cli, "json"), .is_remote = cli_text(cli, "endpoint", NULL)};
     struct eval_places places = {.tasks = tasks, .builtin = builtin, .data = cli_text(cli, "data", NULL)};
-    int64_t threads, limit, rows, length, cache, shots;
-    if (!cli_number(cli, "threads", 1, 1024, 0, &threads, err) || !cli_number(cli, "limit", 0, 1 << 30, 0, &limit, err) ||
-        !cli_number(cli, "rows", 1, 4096, 512, &rows, err) || !cli_number(cli, "shots", 0, 1000, -1, &shots, err) ||
-        !cli_number(cli, "max-length", 2, 1 << 24, 0, &length, err) || !cli_number(cli, "cache", 64, 1 << 28, 0, &cache, err) ||
-        !places_find("datasets/tasks", tasks, sizeof tasks, err) || !places_find("datasets/builtin", builtin, sizeof builtin, err) ||
-        !open_file(cli, &e.o, err) || !open_tokenizer(&e.o, err) ||
+    int64_t limit, length, shots;
+    if (!cli_number(cli, "limit", 0, 1 << 30, 0, &limit, err) || !cli_number(cli, "shots", 0, 1000, -1, &shots, err) ||
+        !cli_number(cli, "max-length", 2, 1 << 24, 0, &length, err) || !places_find("datasets/tasks", tasks, sizeof tasks, err) ||
+        !places_find("datasets/builtin", builtin, sizeof builtin, err) ||
         !eval_tasks_open(&places, cli_text(cli, "tasks", "builtin_ko,builtin_en"), &e.tasks, &e.n_tasks, err))
-        goto out;
+        return 0;
     e.options = (struct eval_options){.limit = (int)limit,
                                       .shots = (int)shots,
                                       .max_length = (int)length,
                                       .alone = cli_flag(cli, "alone"),
                                       .journal = cli_text(cli, "resume", NULL)};
     e.root = cJSON_CreateObject();
-    cJSON_AddStringToObject(e.root, "model", e.o.info.name);
-    cJSON_AddBoolToObject(e.root, "random_weights", e.o.info.random_weights);
-    cJSON_AddArrayToObject(e.root, "results");
-    e.load = (struct expert_load){.n_layers = e.o.info.n_layers, .n_experts = e.o.info.n_experts};
-    int longest = length ? (int)length : DEFAULT_LENGTH;
-    longest = longest < e.o.info.context_length ? longest : e.o.info.context_length;
-    if (open_engine(cli, &e.o, (int)threads, cache ? (size_t)cache : (size_t)longest + BESIDE, (int)rows, err))
-        (void)((describe_system(cli, &e, err) && evaluate_all(cli, &e, err)) || error_prefix(err, "eval"));
-out:
+    if (e.is_remote)
+        (void)(run_remote(&e, cli, err) || error_prefix(err, "eval"));
+    else
+        (void)run_model(&e, cli, err);
     for (int i = 0; i < e.n_tasks; i++)
         eval_task_close(e.tasks[i]);
     free(e.tasks);
     expert_load_free(&e.load);
     cJSON_Delete(e.root);
+    remote_close(&e.remote);
     open_close(&e.o);
     return 0;
 }
@@ -167,7 +213,8 @@ const struct cli_verb verb_eval = {
     .arguments = "",
     .summary = "Score a model on Korean and English tasks",
     .text = "The requests, scores and standard errors of lm-evaluation-harness, beside 95 % intervals;\n"
-            "groups micro and macro. No score depends on --rows, --cache, --threads or --resume.",
+            "groups micro and macro. No score depends on --rows, --cache, --threads or --resume.\n"
+            "A server's key is read from JEOUL_API_KEY, or the file JEOUL_API_KEY_FILE names.",
     .example = "jeoul eval -m model.gguf --tasks builtin_ko,kobest_copa --data evalsets --limit 50",
     .run = run,
     .options = {OPEN_OPTION_MODEL,
@@ -178,6 +225,7 @@ const struct cli_verb verb_eval = {
                 {"samples", 0, "FILE", "write one JSON line for each item"},
                 {"resume", 0, "FILE", "note items there as they are answered; go on with what it has"},
                 {"max-length", 0, "N", "tokens of a request, cut on the left (the model's context)"},
+                REMOTE_OPTIONS,
                 {"rows", 0, "N", "rows in a step (512)"},
                 {"cache", 0, "N", "tokens in the cache (24576 or less)"},
                 {"alone", 0, NULL, "one request after the other: slow, for comparison"},
@@ -188,4 +236,5 @@ const struct cli_verb verb_eval = {
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,
                 OPEN_OPTION_PACK_CACHE},
+    .brief = " threads kv isa exact no-pack pack-cache ",
 };

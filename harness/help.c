@@ -28,6 +28,22 @@ static void option_left(const struct cli_option *option, char *out, size_t n)
     snprintf(out, n, "%s--%s%s%s", letter, option->name, option->argument ? " " : "", option->argument ? option->argument : "");
 }
 
+static bool is_brief(const struct cli_verb *verb, const struct cli_option *option)
+{
+    char word[64];
+    snprintf(word, sizeof word, " %s ", option->name);
+    return verb->brief && strstr(verb->brief, word);
+}
+
+static void help_brief(FILE *out, const struct cli_verb *verb)
+{
+    fputs("  ", out);
+    for (const struct cli_option *option = verb->options; option < verb->options + CLI_MAX_OPTIONS && option->name; option++)
+        if (is_brief(verb, option))
+            fprintf(out, "--%s ", option->name);
+    fputs("as in 'jeoul bench --help'\n", out);
+}
+
 void help_verb(FILE *out, const struct cli_verb *verb)
 {
     fprintf(out, "%s\n\nUse: jeoul %s [options]%s%s\n", verb->summary, verb->name, verb->arguments[0] ? " " : "", verb->arguments);
@@ -36,9 +52,13 @@ void help_verb(FILE *out, const struct cli_verb *verb)
     fprintf(out, "\nOptions:\n");
     for (const struct cli_option *option = verb->options; option < verb->options + CLI_MAX_OPTIONS && option->name; option++) {
         char left[64];
+        if (is_brief(verb, option))
+            continue;
         option_left(option, left, sizeof left);
         fprintf(out, "  %-22s %s\n", left, option->help);
     }
+    if (verb->brief)
+        help_brief(out, verb);
     fprintf(out, "  %-22s %s\n\nExample:\n  %s\n", "-h, --help", "this text", verb->example);
 }
 

@@ -40,6 +40,8 @@ static cJSON *score_json(double value, double stderr_, bool is_share, bool lower
     return score;
 }
 
+static const char not_counted[] = "the requests were texts, and the server's tokenizer is its own";
+
 cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *r)
 {
     cJSON *row = cJSON_CreateObject(), *scores = cJSON_CreateObject();
@@ -47,6 +49,12 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
     cJSON_AddItemToObject(row, "groups", cJSON_CreateStringArray(info->groups, info->n_groups));
     cJSON_AddStringToObject(row, "language", info->language);
     cJSON_AddNumberToObject(row, "n", r->n);
+    if (r->left_out[0]) {
+        cJSON_Delete(scores);
+        cJSON_AddNullToObject(row, "scores");
+        cJSON_AddStringToObject(row, "scores_reason", r->left_out);
+        return row;
+    }
     for (int i = 0; i < r->n_metrics; i++) {
         const struct eval_metric *m = &r->metrics[i];
         char key[128];
@@ -57,11 +65,13 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
     cJSON_AddItemToObject(row, "scores", scores);
     if (r->kind == EVAL_CHOICES)
         cJSON_AddNumberToObject(row, "chance", info->chance);
-    add_number(row, "tokens_per_1000_characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, "no text was tokenized");
-    cJSON_AddNumberToObject(row, "tokens", (double)r->text_tokens);
+    bool counted = r->text_tokens >= 0;
+    add_number(row, "tokens_per_1000_characters", counted ? 1000.0 * (double)r->text_tokens / (double)r->text_characters : NAN,
+               counted ? "no text was tokenized" : not_counted);
+    add_number(row, "tokens", counted ? (double)r->text_tokens : NAN, not_counted);
     cJSON_AddNumberToObject(row, "characters", (double)r->text_characters);
     cJSON_AddNumberToObject(row, "prompt_tokens", (double)r->prompt_tokens);
-    cJSON_AddNumberToObject(row, "computed_tokens", (double)r->computed_tokens);
+    add_number(row, "computed_tokens", r->computed_tokens >= 0 ? (double)r->computed_tokens : NAN, "an endpoint doesn't tell");
     cJSON_AddNumberToObject(row, "resumed_items", r->resumed);
     cJSON_AddNumberToObject(row, "seconds", (double)r->ns * 1e-9);
     cJSON_AddStringToObject(row, "data_sha256", info->data_sha256);
@@ -129,6 +139,8 @@ cJSON *scores_of_groups(const cJSON *results)
     const cJSON *row, *name, *score;
     cJSON_ArrayForEach(row, results)
         cJSON_ArrayForEach(name, cJSON_GetObjectItem(row, "groups")) {
+            if (cJSON_IsNull(cJSON_GetObjectItem(row, "scores"))) // left out: said in its own row
+                continue;
             cJSON *group = group_named(groups, name->valuestring), *scores = cJSON_GetObjectItem(group, "scores");
             cJSON_SetNumberValue(cJSON_GetObjectItem(group, "tasks"), json_real(group, "tasks") + 1);
             cJSON_SetNumberValue(cJSON_GetObjectItem(group, "n"), json_real(group, "n") + json_real(row, "n"));
@@ -182,7 +194,8 @@ cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_resul
     if (item->kind == EVAL_GENERATE) {
         cJSON_AddStringToObject(line, "text", item->text);
         cJSON_AddStringToObject(line, "target", item->target);
-        cJSON_AddNumberToObject(line, "tokens", item->continuation_tokens[0]);
+        add_number(line, "tokens", item->continuation_tokens[0] >= 0 ? (double)item->continuation_tokens[0] : NAN,
+                   "the server doesn't tell");
     } else
         add_choices(line, item);
     cJSON *scores = cJSON_AddObjectToObject(line, "scores");
@@ -218,6 +231,8 @@ void scores_print(const cJSON *row, bool with_norm)
 {
     const char *name = cJSON_GetObjectItem(row, "task") ? json_text(row, "task") : json_text(row, "group");
     const cJSON *score;
+    if (cJSON_IsNull(cJSON_GetObjectItem(row, "scores")))
+        printf("%-26.40s %6.0f  left out: %s\n", name, json_real(row, "n"), json_text(row, "scores_reason"));
     cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores")) {
         if (strcmp(score->string, "acc_bytes") == 0 || (strcmp(score->string, "acc_norm") == 0 && !with_norm))
             continue;

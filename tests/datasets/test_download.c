@@ -135,7 +135,7 @@ Test(download, a_later_call_continues_an_earlier_one)
     struct download_request request = request_of("/cut");
     char value[128];
     request.patience.attempts = 1;
-    expect_error(&request, ERROR_MACHINE, "ended before the file did", true);
+    expect_error(&request, ERROR_MACHINE, "ended before all had come", true);
     request.patience.attempts = 4;
     expect_file(&request, 0);
     cr_assert_not_null(hostile_header(server->requests[1], "Range", value, sizeof value));
@@ -147,7 +147,7 @@ Test(download, what_came_from_another_address_is_not_continued)
     char value[128];
     struct download_request request = request_of("/cut");
     request.patience.attempts = 1;
-    expect_error(&request, ERROR_MACHINE, "ended before the file did", true);
+    expect_error(&request, ERROR_MACHINE, "ended before all had come", true);
     request = request_of("/whole");
     expect_file(&request, 0);
     cr_expect_null(hostile_header(server->requests[1], "Range", value, sizeof value));

@@ -1,0 +1,69 @@
+/* An OpenAI-compatible server as something that answers: how likely a text is after another one, and what it writes. The second door of the
+ * room, for those who speak to endpoints.
+ *
+ * What servers offer differs, so endpoint_open asks: whether /v1/completions echoes the prompt with log-probabilities (vLLM does,
+ * llama.cpp's server refuses), with max_tokens 0 or only 1, and whether it takes token ids and counts them as we do. */
+#ifndef JEOUL_BENCH_ENDPOINT_H
+#define JEOUL_BENCH_ENDPOINT_H
+
+#include "base/patience.h"
+#include "base/text.h"
+#include "engine/engine.h"
+
+struct endpoint_options {
+    const char *url;                   // "http://host:8000" (then /v1 is meant) or with a path: "https://host/openai/v1"
+    const char *model;                 // NULL: the only one that the server lists
+    const char *key;                   // sent to this server alone and never shown; NULL: none
+    const struct tokenizer *tokenizer; // the server's own, so that requests are token ids; NULL: requests are texts
+    bool chat;                         // what is written is asked by /v1/chat/completions
+    int parallel;                      // requests on their way at once; 0: 8
+    struct patience patience;          // stall_s: 600 here, a server that writes 256 tokens says nothing until it has them
+};
+
+struct endpoint;
+
+/* ERROR_INPUT: no usable address, a model that isn't named and can't be known, a key that is wanted, a tokenizer that isn't the server's.
+ */
+struct endpoint *endpoint_open(const struct endpoint_options *options, struct error *err) MUST_CHECK;
+void endpoint_close(struct endpoint *endpoint); // NULL is allowed
+
+/* What was found; lives as long as the endpoint. */
+struct endpoint_facts {
+    const char *url; // without what is secret
+    const char *model;
+    int context_length;    // tokens; 0: the server doesn't tell
+    bool scores;           // it tells how likely a text is
+    const char *no_scores; // why not, in words; "" when it does
+    int score_max_tokens;  // what it has to be asked to write while it scores: 0, or 1
+};
+struct endpoint_facts endpoint_facts(const struct endpoint *endpoint);
+
+enum endpoint_kind {
+    ENDPOINT_SCORE, // how likely what is scored is, after what stands before it
+    ENDPOINT_WRITE, // what the model writes behind the text
+};
+
+struct endpoint_question {
+    enum endpoint_kind kind;
+    const char *text;      // UTF-8; with a tokenizer NULL: the ids are asked
+    size_t from;           // SCORE by text: the byte where what is scored begins
+    const int32_t *ids[2]; // by ids: [n_ids[0]] what stands before, [n_ids[1]] what is scored
+    int n_ids[2];
+    int max_tokens;           // WRITE
+    const char *echo;         // SCORE by ids: the text that they are; NULL: not checked
+    const char *const *stops; // WRITE: NULL-terminated; the caller cuts at them too, as a server may take but four of them
+    /* answers */
+    double log_probability; // SCORE: Σ ln p over the scored tokens, in their order
+    bool greedy;            // SCORE: each of them is the most likely one
+    int before, count;      // SCORE: tokens before, tokens scored; WRITE: prompt and written, −1 where the server doesn't tell
+    bool inside_token;      // SCORE by text: a token lies over the place where what is scored begins; it is scored too
+    bool foreign;           // SCORE by ids with `echo`: they are another text to the server
+    const char *missing;    // SCORE: why there is no answer (the server gives no value for a scored token); NULL: there is one
+    struct text written;    // WRITE: text_free
+};
+
+/* Answers n questions, in any order, and calls done for each; false stops. *failed: the question that went wrong. */
+bool endpoint_ask(struct endpoint *endpoint, struct endpoint_question *questions, size_t n,
+                  bool (*done)(void *context, size_t i, struct error *err), void *context, size_t *failed, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,29 @@
+/* Answers of OpenAI-compatible servers, read. Private to bench. */
+#ifndef JEOUL_BENCH_ENDPOINT_ANSWER_H
+#define JEOUL_BENCH_ENDPOINT_ANSWER_H
+
+#include "bench/endpoint.h"
+
+#include <cjson/cJSON.h>
+
+/* The answer to a scored prompt, as arrays of one element a token. */
+struct echoed {
+    const cJSON *values, *tokens, *offsets, *tops; // borrowed; offsets NULL: the server sends none
+    const char *text;                              // the echo; NULL: the server sends none
+    int n;                                         // tokens of the prompt, without what was written behind it
+};
+
+/* Finds the log-probabilities of an echoed prompt. `wrote`: the max_tokens that were asked for. `text`: the prompt, NULL when it was ids.
+ * ERROR_INPUT says what is missing or doesn't fit: it is what a server that doesn't score is told by. */
+bool echoed_read(const cJSON *answer, int wrote, const char *text, struct echoed *out, struct error *err) MUST_CHECK;
+
+/* Sums what is scored into the question: by the numbers of its ids, else by the server's text offsets. */
+bool echoed_score(const struct echoed *echoed, struct endpoint_question *question, struct error *err) MUST_CHECK;
+
+/* The text that was written, by completions or chat. */
+bool written_read(const cJSON *answer, bool chat, struct endpoint_question *question, struct error *err) MUST_CHECK;
+
+/* The server's own words for an answer that isn't 200, at most n − 1 bytes of them, on one line; "" when there are none. */
+void server_words(const struct text *answer, char *out, size_t n);
+
+#endif

@@ -1,0 +1,177 @@
+/* Answers by a server: see remote.h. */
+#include "harness/remote.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "harness/open.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- requests as questions ---------------------------------------------------------------------------------------------------------------
+ */
+
+struct asked {
+    struct endpoint_question *questions;
+    struct request *requests;
+    bool (*done)(void *context, struct request *request, struct error *err);
+    void *context;
+};
+
+static struct endpoint_question question_of(const struct request *r)
+{
+    return (struct endpoint_question){.kind = r->kind == REQUEST_SCORE ? ENDPOINT_SCORE : ENDPOINT_WRITE,
+                                      .text = r->whole,
+                                      .from = r->whole_context,
+                                      .ids = {r->context, r->continuation},
+                                      .n_ids = {r->n_context, r->n_continuation},
+                                      .max_tokens = r->max_tokens,
+                                      .stops = r->stops};
+}
+
+static bool take(void *context, size_t i, struct error *err)
+{
+    struct asked *asked = context;
+    struct endpoint_question *q = &asked->questions[i];
+    struct request *r = &asked->requests[i];
+    r->log_likelihood = q->log_probability;
+    r->greedy = q->greedy;
+    r->inside_token = q->inside_token;
+    r->missing = q->missing;
+    r->text = q->written; // its memory goes with it
+    q->written = (struct text){0};
+    r->generated = q->count;
+    if (r->whole) {
+        r->n_context = q->before;
+        r->n_continuation = r->kind == REQUEST_SCORE ? q->count : 0;
+    }
+    return asked->done(asked->context, r, err);
+}
+
+static bool answer(void *self, struct request *requests, size_t n, bool (*done)(void *context, struct request *request, struct error *err),
+                   void *context, size_t *failed, struct error *err)
+{
+    struct remote *remote = self;
+    struct asked asked = {memory_array(n, sizeof *asked.questions, "requests", err), requests, done, context};
+    if (!asked.questions)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        asked.questions[i] = question_of(&requests[i]);
+    bool ok = endpoint_ask(remote->endpoint, asked.questions, n, take, &asked, failed, err);
+    for (size_t i = 0; i < n; i++)
+        text_free(&asked.questions[i].written);
+    free(asked.questions);
+    return ok;
+}
+
+/* --- opening -----------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* The key is used and never shown: what is wrong with it is said without it. */
+static bool read_key(struct remote *remote, struct error *err)
+{
+    const char *key = getenv("JEOUL_API_KEY"), *path = getenv("JEOUL_API_KEY_FILE");
+    struct text text = {0};
+    bool given = key && *key;
+    if (!given && (!path || !*path))
+        return true;
+    if (given)
+        text_add_string(&text, key);
+    else if (!file_read(path, 1 << 16, &text, err))
+        return error_prefix(err, "JEOUL_API_KEY_FILE");
+    while (text.length && strchr(" \t\r\n", text.bytes[text.length - 1]))
+        text.bytes[--text.length] = '\0';
+    bool ok = text_ok(&text, err);
+    for (size_t i = 0; ok && i < text.length; i++)
+        if ((unsigned char)text.bytes[i] <= 0x20 || (unsigned char)text.bytes[i] >= 0x7F)
+            ok = error_set(err, ERROR_INPUT, "%s has a space, a line end or another character that keys don't have",
+                           given ? "JEOUL_API_KEY" : path);
+    if (ok && text.length >= sizeof remote->key - 64)
+        ok = error_set(err, ERROR_INPUT, "%s is longer than a key can be", given ? "JEOUL_API_KEY" : path);
+    if (ok && text.length)
+        memcpy(remote->key, text.bytes, text.length + 1);
+    if (text.bytes)
+        memset(text.bytes, 0, text.length);
+    text_free(&text);
+    return ok;
+}
+
+static bool open_its_tokenizer(const struct cli *cli, struct remote *remote, struct error *err)
+{
+    const char *path = cli_text(cli, "tokenizer", NULL);
+    return !path || ((remote->file = model_file_open(path, err)) && (remote->tokenizer = tokenizer_open(remote->file, err)));
+}
+
+/* What the server says, or else what the tokenizer's file does: a vocabulary alone says nothing. */
+static int length_of(const struct remote *remote, int told)
+{
+    struct model_info info;
+    struct error ignored = {0};
+    bool known = !told && remote->file && model_file_info(remote->file, &info, &ignored);
+    return known ? info.context_length : told;
+}
+
+bool remote_open(const struct cli *cli, struct remote *remote, struct error *err)
+{
+    int64_t parallel, stall, length;
+    if (!cli_number(cli, "parallel", 1, 256, 8, &parallel, err) || !cli_number(cli, "timeout", 1, 86400, 600, &stall, err) ||
+        !cli_number(cli, "max-length", 2, 1 << 24, 0, &length, err) || !read_key(remote, err) || !open_its_tokenizer(cli, remote, err))
+        return false;
+    struct endpoint_options options = {.url = cli_text(cli, "endpoint", ""),
+                                       .model = cli_text(cli, "endpoint-model", NULL),
+                                       .key = remote->key[0] ? remote->key : NULL,
+                                       .tokenizer = remote->tokenizer,
+                                       .chat = cli_flag(cli, "chat"),
+                                       .parallel = (int)parallel,
+                                       .patience = {.stall_s = (long)stall}};
+    if (!(remote->endpoint = endpoint_open(&options, err)))
+        return false;
+    struct endpoint_facts facts = endpoint_facts(remote->endpoint);
+    remote->answerer = (struct eval_answerer){.tokenizer = remote->tokenizer,
+                                              .max_length = length_of(remote, facts.context_length),
+                                              .writes_by_text = options.chat,
+                                              .no_scores = facts.scores ? NULL : facts.no_scores,
+                                              .answer = answer,
+                                              .self = remote};
+    return remote->answerer.max_length || !remote->tokenizer || length ||
+           error_set(err, ERROR_INPUT, "neither the server nor %s says how many tokens the model takes; name it in --max-length",
+                     cli_text(cli, "tokenizer", ""));
+}
+
+void remote_close(struct remote *remote)
+{
+    endpoint_close(remote->endpoint);
+    tokenizer_close(remote->tokenizer);
+    model_file_close(remote->file);
+    memset(remote, 0, sizeof *remote);
+}
+
+/* --- what is told ------------------------------------------------------------------------------------------------------------------------
+ */
+
+cJSON *remote_json(const struct remote *remote)
+{
+    struct endpoint_facts facts = endpoint_facts(remote->endpoint);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "url", facts.url);
+    cJSON_AddStringToObject(json, "model", facts.model);
+    cJSON_AddStringToObject(json, "asked_by", remote->tokenizer ? "token ids" : "text");
+    cJSON_AddStringToObject(json, "generation", remote->answerer.writes_by_text ? "chat/completions" : "completions");
+    cJSON_AddBoolToObject(json, "scores_texts", facts.scores);
+    if (facts.scores)
+        cJSON_AddNumberToObject(json, "score_max_tokens", facts.score_max_tokens);
+    else
+        cJSON_AddStringToObject(json, "scores_texts_reason", facts.no_scores);
+    return json;
+}
+
+bool remote_describe(const struct cli *cli, const struct remote *remote, char *out, size_t n, struct error *err)
+{
+    char fingerprint[65] = "text";
+    struct endpoint_facts facts = endpoint_facts(remote->endpoint);
+    const char *path = cli_text(cli, "tokenizer", NULL);
+    return (!path || open_fingerprint(path, fingerprint, err)) &&
+           (snprintf(out, n, "%s %s %s %s", facts.url, facts.model, fingerprint, remote->answerer.writes_by_text ? "chat" : "") < (int)n ||
+            error_set(err, ERROR_INPUT, "%s: address and model's name are too long", facts.url));
+}

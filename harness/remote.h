@@ -1,0 +1,38 @@
+/* A task's answers by an OpenAI-compatible server: bench's client behind eval's requests. */
+#ifndef JEOUL_REMOTE_H
+#define JEOUL_REMOTE_H
+
+#include "bench/endpoint.h"
+#include "eval/eval.h"
+#include "harness/cli.h"
+
+#include <cjson/cJSON.h>
+
+struct remote {
+    struct model_file *file; // --tokenizer's
+    struct tokenizer *tokenizer;
+    struct endpoint *endpoint;
+    struct eval_answerer answerer;
+    char key[1024]; // JEOUL_API_KEY, or what JEOUL_API_KEY_FILE holds
+};
+
+#define REMOTE_OPTIONS                                                                                                                     \
+    {"endpoint", 0, "URL", "ask an OpenAI-compatible server instead of a model file"},                                                     \
+        {"endpoint-model", 0, "NAME", "the server's model (the only one that it has)"},                                                    \
+        {"tokenizer", 0, "GGUF", "the server's tokenizer: requests are token ids, exact"},                                                 \
+        {"chat", 0, NULL, "generation tasks by /v1/chat/completions"}, {"parallel", 0, "N", "requests on their way at once (8)"},          \
+    {                                                                                                                                      \
+        "timeout", 0, "S", "seconds in which a server may say nothing (600)"                                                               \
+    }
+
+/* Opens --endpoint with its options. `remote` is zeroed, and closed by the caller after a failure too. */
+bool remote_open(const struct cli *cli, struct remote *remote, struct error *err) MUST_CHECK;
+void remote_close(struct remote *remote);
+
+/* What was asked and how, for the result: address, model, by ids or by texts, whether it scores or why not. */
+cJSON *remote_json(const struct remote *remote);
+
+/* Names the answerer in a journal. */
+bool remote_describe(const struct cli *cli, const struct remote *remote, char *out, size_t n, struct error *err) MUST_CHECK;
+
+#endif

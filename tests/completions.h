@@ -1,0 +1,414 @@
+/* An OpenAI-like server on loopback, for tests: /v1/models, /v1/completions and /v1/chat/completions answered by the engine itself, so that
+ * what comes back can be compared with what the engine says. The first part of a path names how it behaves ("/plain/v1/completions"):
+ * honestly, like one server or another, or badly. "NAME@N" behaves so from its Nth request on, and honestly before. One thread a
+ * connection, one request a connection, one request at a time in the engine. */
+#ifndef JEOUL_TESTS_COMPLETIONS_H
+#define JEOUL_TESTS_COMPLETIONS_H
+
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "tests/hostile.h"
+
+enum { COMPLETIONS_KINDS = 64, COMPLETIONS_KEPT = 8192 };
+
+struct completions {
+    int listener, port;
+    struct engine *engine;
+    struct tokenizer *tokenizer;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    char kinds[COMPLETIONS_KINDS][64]; // first parts of paths, and
+    int counts[COMPLETIONS_KINDS];     // how many requests each had
+    int most_at_once, at_once;
+    char head[COMPLETIONS_KEPT], body[COMPLETIONS_KEPT]; // of the last request
+};
+
+struct completions_exchange {
+    struct completions *server;
+    int fd, nth;
+    bool gone;
+    char kind[64], rest[256];
+    struct text head, body;
+};
+
+static inline bool completions_is(const struct completions_exchange *x, const char *kind)
+{
+    size_t n = strcspn(x->kind, "@");
+    int from = x->kind[n] ? atoi(x->kind + n + 1) : 1;
+    return n == strlen(kind) && memcmp(x->kind, kind, n) == 0 && x->nth >= from;
+}
+
+static inline void completions_send(struct completions_exchange *x, int status, const char *more, const char *body, size_t n)
+{
+    char head[1024];
+    snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
+             status, more, n);
+    hostile_say(x->fd, head);
+    hostile_send(x->fd, body, completions_is(x, "cut") && x->nth % 3 == 0 ? n / 2 : n);
+}
+
+static inline void completions_refuse(struct completions_exchange *x, int status, const char *message)
+{
+    char body[512];
+    snprintf(body, sizeof body, "{\"error\": {\"message\": \"%s\", \"type\": \"invalid_request_error\"}}", message);
+    completions_send(x, status, "", body, strlen(body));
+}
+
+/* --- the model ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Feeds a list from token `from` on; values[i] and best[i] are of token i as it was predicted; returns the token that comes next. */
+static inline int32_t completions_feed(struct engine *engine, int seq, const struct token_list *list, size_t from, double *values,
+                                       double *tops, int32_t *best)
+{
+    struct error err = {0};
+    int32_t next = -1;
+    for (size_t i = from; i < list->count; i++) {
+        bool last = i + 1 == list->count;
+        struct engine_target top = {.token = 0};
+        struct engine_row row = {.seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = last ? -1 : list->ids[i + 1]};
+        if (!engine_step(engine, &row, 1, &err)) {
+            fprintf(stderr, "completions: %s\n", err.message);
+            exit(1);
+        }
+        next = row.argmax;
+        if (last || !values)
+            continue;
+        values[i + 1] = (double)row.log_probability;
+        best[i + 1] = row.argmax;
+        /* the likeliest token's own value, which vLLM sends beside: by the same row, computed again */
+        engine_seq_truncate(engine, seq, (int)i);
+        top.token = row.argmax;
+        row = (struct engine_row){
+            .seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = list->ids[i + 1], .others = &top, .n_others = 1};
+        if (!engine_step(engine, &row, 1, &err))
+            exit(1);
+        tops[i + 1] = (double)top.log_probability;
+    }
+    return next;
+}
+
+/* A token's text as servers send it: the characters that are complete with it. `bytes` is all text up to and with it, *done the bytes that
+ * were complete before. */
+static inline cJSON *completions_piece(const struct text *bytes, size_t *done)
+{
+    size_t whole = utf8_invalid_at(bytes->bytes, bytes->length);
+    char *piece = strndup(bytes->bytes + *done, whole > *done ? whole - *done : 0);
+    cJSON *string = cJSON_CreateString(piece);
+    free(piece);
+    *done = whole > *done ? whole : *done;
+    return string;
+}
+
+static inline void completions_token(const struct completions *s, int32_t id, bool empty, struct text *bytes)
+{
+    size_t n;
+    const char *piece = token_bytes(s->tokenizer, id, &n);
+    text_add(bytes, piece ? piece : "", piece && !empty ? n : 0);
+}
+
+static inline cJSON *completions_echo(struct completions_exchange *x, const struct token_list *list, struct text *all)
+{
+    const struct completions *s = x->server;
+    double *values = calloc(2 * list->count + 2, sizeof *values), *tops = values + list->count + 1;
+    int32_t *best = calloc(list->count + 1, sizeof *best);
+    struct error err = {0};
+    int seq = engine_seq_new(s->engine, &err);
+    completions_feed(s->engine, seq, list, 0, values, tops, best);
+    engine_seq_free(s->engine, seq);
+    cJSON *logprobs = cJSON_CreateObject(), *tokens = cJSON_AddArrayToObject(logprobs, "tokens"),
+          *numbers = cJSON_AddArrayToObject(logprobs, "token_logprobs"), *top = cJSON_AddArrayToObject(logprobs, "top_logprobs"),
+          *offsets = cJSON_AddArrayToObject(logprobs, "text_offset");
+    bool bare = completions_is(x, "bare"); // the special token before the text is no part of offsets
+    size_t done = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        int64_t at = (int64_t)utf8_length(all->bytes ? all->bytes : "", done);
+        completions_token(s, list->ids[i], bare && i == 0 && token_is_control(s->tokenizer, list->ids[0]), all);
+        cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(completions_is(x, "offsets") && i == 3 ? at + 5 : at)));
+        cJSON_AddItemToArray(tokens, completions_piece(all, &done));
+        bool no_value = i == 0 || (completions_is(x, "null") && i + 2 == list->count);
+        double value = completions_is(x, "positive") ? 0.5 : values[i];
+        cJSON_AddItemToArray(numbers, no_value ? cJSON_CreateNull() : cJSON_CreateNumber(value));
+        cJSON *one = i ? cJSON_CreateObject() : cJSON_CreateNull();
+        if (i) {
+            cJSON_AddNumberToObject(one, "best", tops[i]);
+            if (best[i] != list->ids[i])
+                cJSON_AddNumberToObject(one, "this", values[i]);
+        }
+        cJSON_AddItemToArray(top, one);
+    }
+    if (completions_is(x, "counts"))
+        cJSON_DeleteItemFromArray(numbers, 1);
+    if (completions_is(x, "no-offsets"))
+        cJSON_DeleteItemFromObject(logprobs, "text_offset");
+    free(values);
+    free(best);
+    return logprobs;
+}
+
+/* Greedy, up to the first stop or `most` tokens; the tokens are appended to the list. */
+static inline void completions_write(struct completions_exchange *x, struct token_list *list, int most, const cJSON *stops,
+                                     struct text *out)
+{
+    const struct completions *s = x->server;
+    struct tokenizer_info info = tokenizer_info(s->tokenizer);
+    struct error err = {0};
+    int seq = engine_seq_new(s->engine, &err);
+    size_t from = 0, prompt = list->count;
+    while ((int)(list->count - prompt) < most) {
+        int32_t next = completions_feed(s->engine, seq, list, from, NULL, NULL, NULL);
+        from = list->count;
+        if (list->count == list->capacity)
+            list->ids = realloc(list->ids, (list->capacity += 64) * sizeof *list->ids);
+        list->ids[list->count++] = next;
+        if (next == info.eos || next == info.eot)
+            break;
+        if (!token_is_control(s->tokenizer, next))
+            completions_token(s, next, false, out);
+        const cJSON *stop;
+        bool stopped = false;
+        cJSON_ArrayForEach(stop, stops) {
+            char *found = out->length ? memmem(out->bytes, out->length, stop->valuestring, strlen(stop->valuestring)) : NULL;
+            stopped = stopped || found;
+            if (found)
+                out->length = (size_t)(found - out->bytes);
+        }
+        if (stopped)
+            break;
+    }
+    engine_seq_free(s->engine, seq);
+    for (size_t at; (at = utf8_invalid_at(out->bytes ? out->bytes : "", out->length)) < out->length;) { // as servers do
+        struct text mended = {0};
+        text_add(&mended, out->bytes, at);
+        text_add_string(&mended, "\xEF\xBF\xBD");
+        text_add(&mended, out->bytes + at + 1, out->length - at - 1);
+        text_free(out);
+        *out = mended;
+    }
+    text_add(out, "", 0);
+}
+
+/* --- requests ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static inline void completions_tokens(const struct completions *s, const cJSON *prompt, struct token_list *list)
+{
+    struct error err = {0};
+    const cJSON *id;
+    if (cJSON_IsString(prompt) && !tokenize(s->tokenizer, prompt->valuestring, strlen(prompt->valuestring), TOKENIZE_BOS, list, &err))
+        exit(1);
+    list->capacity = list->count + (size_t)cJSON_GetArraySize(prompt) + 64;
+    list->ids = realloc(list->ids, list->capacity * sizeof *list->ids);
+    cJSON_ArrayForEach(id, prompt)
+        list->ids[list->count++] = id->valueint;
+}
+
+static inline void completions_answer(struct completions_exchange *x, const cJSON *body, bool chat)
+{
+    struct token_list list = {0};
+    struct text text = {0};
+    const cJSON *message = cJSON_GetArrayItem(cJSON_GetObjectItem(body, "messages"), 0);
+    completions_tokens(x->server, chat ? cJSON_GetObjectItem(message, "content") : cJSON_GetObjectItem(body, "prompt"), &list);
+    cJSON *answer = cJSON_CreateObject(), *choice = cJSON_CreateObject(), *usage = cJSON_CreateObject(), *logprobs = NULL;
+    bool echo = cJSON_IsTrue(cJSON_GetObjectItem(body, "echo")) && !completions_is(x, "no-echo");
+    int most = (int)cJSON_GetNumberValue(cJSON_GetObjectItem(body, "max_tokens"));
+    size_t prompt = list.count;
+    if (echo) {
+        struct text written = {0};
+        completions_write(x, &list, most, NULL, &written);
+        text_free(&written);
+        logprobs = completions_echo(x, &list, &text);
+    } else
+        completions_write(x, &list, most, cJSON_GetObjectItem(body, "stop"), &text);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(answer, "choices"), choice);
+    if (chat) {
+        cJSON *said = cJSON_AddObjectToObject(choice, "message");
+        cJSON_AddStringToObject(said, "role", "assistant");
+        cJSON_AddStringToObject(said, "content", text.bytes);
+    } else {
+        size_t whole = utf8_invalid_at(text.bytes, text.length);
+        text.bytes[whole] = '\0';
+        cJSON_AddStringToObject(choice, "text", text.bytes);
+    }
+    cJSON_AddItemToObject(choice, "logprobs", logprobs ? logprobs : cJSON_CreateNull());
+    if (!completions_is(x, "no-usage")) {
+        cJSON_AddNumberToObject(usage, "prompt_tokens", (double)prompt);
+        cJSON_AddNumberToObject(usage, "completion_tokens", (double)(list.count - prompt));
+    }
+    cJSON_AddItemToObject(answer, "usage", usage);
+    char *printed = cJSON_PrintUnformatted(answer);
+    x->server->at_once--; // before it can be followed by the next
+    x->gone = true;
+    completions_send(x, 200, "", printed, strlen(printed));
+    free(printed);
+    cJSON_Delete(answer);
+    token_list_free(&list);
+    text_free(&text);
+}
+
+static inline bool completions_misbehaves(struct completions_exchange *x)
+{
+    char value[256], location[512];
+    bool third = x->nth % 3 == 0;
+    if (completions_is(x, "busy") && third)
+        completions_send(x, 429, "Retry-After: 7\r\n", "{}", 2);
+    else if (completions_is(x, "busy-for-long"))
+        completions_send(x, 429, "Retry-After: 86400\r\n", "{}", 2);
+    else if ((completions_is(x, "broken") && third) || completions_is(x, "always-broken"))
+        completions_send(x, 503, "", "{}", 2);
+    else if (completions_is(x, "garbage") && third)
+        completions_send(x, 200, "", "{\"choices\": [", 13);
+    else if (completions_is(x, "html"))
+        hostile_say(x->fd, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nConnection: close\r\n\r\nLogin");
+    else if (completions_is(x, "huge")) {
+        static const char block[1 << 16];
+        hostile_say(x->fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n");
+        for (int i = 0; i < 2048; i++)
+            hostile_send(x->fd, block, sizeof block);
+    } else if (completions_is(x, "stall")) {
+        hostile_say(x->fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{");
+        hostile_until_gone(x->fd);
+    } else if (completions_is(x, "key") &&
+               (!hostile_header(x->head.bytes, "Authorization", value, sizeof value) || strcmp(value, "Bearer sesame") != 0))
+        completions_refuse(x, 401, "no key");
+    else if (completions_is(x, "near") || completions_is(x, "loop") || completions_is(x, "elsewhere")) {
+        snprintf(location, sizeof location, "Location: http://%s:%d/%s%s\r\n", completions_is(x, "elsewhere") ? "localhost" : "127.0.0.1",
+                 x->server->port, completions_is(x, "loop") ? "loop" : "plain", x->rest);
+        completions_send(x, 307, location, "", 0);
+    } else
+        return false;
+    return true;
+}
+
+static inline void completions_models(struct completions_exchange *x)
+{
+    static const char one[] = "{\"data\": [{\"id\": \"small\", \"max_model_len\": 1024}]}",
+                      two[] = "{\"data\": [{\"id\": \"small\"}, {\"id\": \"large\"}]}";
+    const char *body = completions_is(x, "two") ? two : one;
+    completions_send(x, 200, "", body, strlen(body));
+}
+
+static inline void completions_serve(struct completions_exchange *x)
+{
+    bool chat = strcmp(x->rest, "/v1/chat/completions") == 0;
+    cJSON *body = cJSON_Parse(x->body.bytes ? x->body.bytes : "");
+    if (completions_misbehaves(x))
+        ;
+    else if (strcmp(x->rest, "/v1/models") == 0)
+        completions_models(x);
+    else if ((!chat && strcmp(x->rest, "/v1/completions") != 0) || (completions_is(x, "chat-only") && !chat))
+        completions_refuse(x, 404, "Not Found");
+    else if (!body)
+        completions_refuse(x, 400, "no JSON");
+    else if (completions_is(x, "refuses-echo") && cJSON_GetObjectItem(body, "echo"))
+        completions_refuse(x, 500, "Only no echo is supported");
+    else if (completions_is(x, "always-writes") && cJSON_GetNumberValue(cJSON_GetObjectItem(body, "max_tokens")) < 1)
+        completions_refuse(x, 400, "max_tokens must be at least 1");
+    else if (completions_is(x, "no-ids") && cJSON_IsArray(cJSON_GetObjectItem(body, "prompt")))
+        completions_refuse(x, 400, "prompt: a string is wanted");
+    else {
+        pthread_mutex_lock(&x->server->lock);
+        completions_answer(x, body, chat);
+        pthread_mutex_unlock(&x->server->lock);
+    }
+    cJSON_Delete(body);
+}
+
+static inline void completions_read(struct completions_exchange *x)
+{
+    char bytes[65536], length[32];
+    const char *end = NULL;
+    size_t wanted = 0;
+    while (!end || x->head.length - (size_t)(end + 4 - x->head.bytes) < wanted) {
+        ssize_t got = recv(x->fd, bytes, sizeof bytes, 0);
+        if (got <= 0)
+            break;
+        text_add(&x->head, bytes, (size_t)got);
+        end = strstr(x->head.bytes, "\r\n\r\n");
+        if (end && hostile_header(x->head.bytes, "Content-Length", length, sizeof length))
+            wanted = strtoul(length, NULL, 10);
+    }
+    if (end)
+        text_add_string(&x->body, end + 4);
+}
+
+static inline void completions_note(struct completions_exchange *x)
+{
+    struct completions *s = x->server;
+    char path[512] = "";
+    sscanf(x->head.bytes ? x->head.bytes : "", "%*s %511s", path);
+    size_t n = path[0] ? strcspn(path + 1, "/") : 0;
+    snprintf(x->kind, sizeof x->kind, "%.*s", (int)n, path[0] ? path + 1 : "");
+    snprintf(x->rest, sizeof x->rest, "%.255s", path[0] ? path + 1 + n : "");
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->head, sizeof s->head, "%.*s", (int)sizeof s->head - 1, x->head.bytes ? x->head.bytes : "");
+    snprintf(s->body, sizeof s->body, "%.*s", (int)sizeof s->body - 1, x->body.bytes ? x->body.bytes : "");
+    for (int i = 0; i < COMPLETIONS_KINDS; i++)
+        if (!s->kinds[i][0] || strcmp(s->kinds[i], x->kind) == 0) {
+            memcpy(s->kinds[i], x->kind, sizeof s->kinds[i]);
+            x->nth = ++s->counts[i];
+            break;
+        }
+    s->at_once++;
+    s->most_at_once = s->at_once > s->most_at_once ? s->at_once : s->most_at_once;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static inline void *completions_connection(void *context)
+{
+    struct completions_exchange *x = context;
+    completions_read(x);
+    completions_note(x);
+    completions_serve(x);
+    pthread_mutex_lock(&x->server->lock);
+    x->server->at_once -= !x->gone;
+    pthread_mutex_unlock(&x->server->lock);
+    shutdown(x->fd, SHUT_WR);
+    char rest[256]; // closing with unread bytes would reset the connection and take the answer's end with it
+    while (recv(x->fd, rest, sizeof rest, 0) > 0)
+        ;
+    close(x->fd);
+    text_free(&x->head);
+    text_free(&x->body);
+    free(x);
+    return NULL;
+}
+
+static inline void *completions_accept(void *context)
+{
+    struct completions *server = context;
+    int fd;
+    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+        struct completions_exchange *x = calloc(1, sizeof *x);
+        pthread_t thread;
+        x->server = server;
+        x->fd = fd;
+        if (pthread_create(&thread, NULL, completions_connection, x) == 0)
+            pthread_detach(thread);
+    }
+    return NULL;
+}
+
+/* The server lives as long as the process. NULL with err: the model can't be opened or no socket be had. */
+static inline struct completions *completions_start(const char *model, struct error *err)
+{
+    struct completions *s = calloc(1, sizeof *s);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    struct engine_options options = {.threads = 1, .kv_tokens = 8192, .kv = ENGINE_KV_BF16};
+    struct model_file *file = model_file_open(model, err);
+    if (!file || !(s->tokenizer = tokenizer_open(file, err)) || !(s->engine = engine_open(file, &options, err)))
+        return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(s->listener, 256) != 0 ||
+        getsockname(s->listener, (struct sockaddr *)&address, &size) != 0) {
+        (void)error_set_errno(err, "no socket");
+        return NULL;
+    }
+    s->port = ntohs(address.sin_port);
+    return pthread_create(&s->thread, NULL, completions_accept, s) == 0 ? s : NULL;
+}
+
+#endif

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# eval through an endpoint: a server on loopback whose answers our own engine makes, so that scores must be equal to the last bit.
+
+COMPLETIONS=${COMPLETIONS:-$root/build/release/tests/completions}
+unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY JEOUL_API_KEY JEOUL_API_KEY_FILE
+"$JEOUL" synth --shape tiny --quant q8_0 -o served.gguf 2>/dev/null
+mkfifo endpoint-stdin
+coproc ANSWERER { exec "$COMPLETIONS" served.gguf <endpoint-stdin; }
+exec 8>endpoint-stdin # the server ends with this
+answerer=$ANSWERER_PID
+read -r port <&"${ANSWERER[0]}"
+base=http://127.0.0.1:$port
+
+mkdir -p ends/lambada_openai ends/wikitext2_raw ends/mmlu/test ends/mmlu/dev
+printf '{"text": "He put the apple on the scales and read the weight"}\n{"text": "저울 위에 사과를 올려 놓았다"}\n' >ends/lambada_openai/lambada_test.jsonl
+printf ' = Scales = \n \n A balance weighs . \n\n = 저울 = \n \n 무게를 잰다 . \n' >ends/wikitext2_raw/wiki.test.raw
+printf 'question,choice0,choice1,choice2,choice3,answer\nWhat weighs?,scales,rulers,clocks,maps,0\nWhat tells time?,scales,rulers,clocks,maps,2\n' \
+    >ends/mmlu/test/anatomy_test.csv
+tasks=builtin_ko_particles,lambada_openai,wikitext,mmlu_anatomy,mmlu_anatomy_generative
+ours() { "$JEOUL" eval -m served.gguf --data ends --limit 8 "$@"; }
+theirs() { local kind=$1; shift; "$JEOUL" eval --endpoint "$base/$kind/v1" --data ends --limit 8 "$@"; }
+row() { jq -e ".results[] | select(.task == \"$1\") | $2"; }
+
+check "eval by the engine, to compare with" bash -c "$(declare -f ours); ours --tasks $tasks --samples engine.jsonl --json >engine.json"
+check "through an endpoint by token ids" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks $tasks --samples ids.jsonl --json >ids.json"
+check "every item is equal to the last bit" cmp engine.jsonl ids.jsonl
+check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups' engine.json) \
+    <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups' ids.json)
+check "what a server can't tell is null with a reason" jq -e '.expert_load == null and (.expert_load_reason | length > 0) and (.results | all(.computed_tokens == null and (.computed_tokens_reason | length > 0)))' ids.json
+check "the record says how it was asked" jq -e '.model == "small" and .endpoint.asked_by == "token ids" and .endpoint.scores_texts and .endpoint.score_max_tokens == 0' ids.json
+check "through an endpoint by texts" bash -c "base=$base; $(declare -f theirs); theirs plain --tasks $tasks --samples texts.jsonl --json >texts.json"
+check "by texts, items are equal to the last bit, too" cmp <(grep -v '"task":"wikitext"' engine.jsonl) texts.jsonl
+check "rolling windows are left out, and why" bash -c "$(declare -f row); row wikitext '.scores == null and (.scores_reason | test(\"--tokenizer\"))' <texts.json"
+check "fertility isn't guessed" bash -c "$(declare -f row); row mmlu_anatomy '.tokens == null and .tokens_per_1000_characters == null and (.tokens_reason | length > 0)' <texts.json"
+
+check "a server without echo answers generation alone" bash -c "base=$base; $(declare -f theirs); theirs refuses-echo --tasks $tasks --json >written.json"
+check "and each task that is left out says why" jq -e '[.results[] | select(.scores == null)] | length == 4 and all(.scores_reason | test("Only no echo is supported"))' written.json
+check "what it wrote has the scores of the engine" bash -c "$(declare -f row); cmp <(row mmlu_anatomy_generative .scores <engine.json) <(row mmlu_anatomy_generative .scores <written.json)"
+check "groups have what was scored alone" jq -e '[.groups[].group] == ["mmlu_stem_generative", "mmlu_generative"]' written.json
+check "the table says what was left out" bash -c "base=$base; $(declare -f theirs); theirs refuses-echo --tasks mmlu_anatomy | grep -q 'left out: .*Only no echo'"
+check "by chat" bash -c "base=$base; $(declare -f theirs row); theirs chat-only --chat --tasks mmlu_anatomy_generative --json | jq -e '.endpoint.generation == \"chat/completions\" and .results[0].scores[\"exact_match,get_response\"].n == 2'"
+
+for kind in busy@4 broken@4 cut@4 garbage@4; do
+    # Retry-After is 7 s: once is enough
+    few=$([ "$kind" = busy@4 ] && echo 1 || echo 8)
+    check "trouble that passes ($kind) changes nothing" bash -c "base=$base; $(declare -f theirs); theirs $kind --tokenizer served.gguf --tasks builtin_ko_particles --limit $few --samples t.jsonl && cmp t.jsonl <(grep particles engine.jsonl | head -$few)"
+done
+check "a journal is gone on with" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --limit 5 --resume e.jsonl && theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --resume e.jsonl --samples r.jsonl --json | jq -e '.results[0].resumed_items == 5' && cmp r.jsonl <(grep particles engine.jsonl)"
+refuse 2 'another model, data or options' theirs plain --tasks builtin_ko_particles --resume e.jsonl --json
+refuse 2 'task builtin_ko_particles: record 1: ' theirs counts@3 --tokenizer served.gguf --tasks builtin_ko_particles --parallel 1 --json
+refuse 2 'web page (HTML)' theirs html --tasks builtin_ko_particles --json
+refuse 2 'it wants a key in the environment variable JEOUL_API_KEY' theirs key --tasks builtin_ko_particles --json
+check "a key from the environment" env JEOUL_API_KEY=sesame "$JEOUL" eval --endpoint "$base/key/v1" --tasks builtin_ko_particles --limit 1 --json
+cp .stdout keyed.json
+printf 'sesame\n' >key-file
+check "a key from a file" env JEOUL_API_KEY_FILE=key-file "$JEOUL" eval --endpoint "$base/key/v1" --tasks builtin_ko_particles --limit 1 --resume keyed.jsonl --json
+check "a key is nowhere in what is written" bash -c '! grep -q sesame keyed.json keyed.jsonl .stdout .stderr'
+refuse 2 'JEOUL_API_KEY has a space' env JEOUL_API_KEY='sesame open' "$JEOUL" eval --endpoint "$base/key/v1" --tasks builtin_ko_particles
+refuse 2 'one of them is wanted' "$JEOUL" eval -m served.gguf --endpoint "$base/plain/v1" --tasks builtin_ko_particles
+refuse 2 'http:// or https:// is wanted' "$JEOUL" eval --endpoint localhost:1 --tasks builtin_ko_particles
+refuse 2 'name one in --endpoint-model' theirs two --tasks builtin_ko_particles
+check "a model that is named" bash -c "base=$base; $(declare -f theirs); theirs two --endpoint-model large --tasks builtin_ko_particles --limit 1 --json | jq -e '.model == \"large\"'"
+refuse 2 'is not its own' theirs plain --tokenizer "$goldens/olmoe_q8_0/model.gguf" --tasks builtin_ko_particles --json
+refuse 2 'cannot be opened' theirs plain --tokenizer nothing.gguf --tasks builtin_ko_particles --json
+
+exec 8>&- # the server ends
+wait "$answerer" 2>/dev/null || true
