@@ -130,7 +130,7 @@ static enum posts_verdict take(void *context, size_t i, const struct posts_answe
         return verdict;
     bool ok = q->kind == ENDPOINT_WRITE
                   ? written_read(document, a->endpoint->options.chat, q, err)
-                  : echoed_read(document, a->endpoint->score_max_tokens, q->text, &echoed, err) && echoed_score(&echoed, q, err);
+                  : echoed_read(document, a->endpoint->score_max_tokens, q, &echoed, err) && echoed_score(&echoed, q, err);
     cJSON_Delete(document);
     if (!ok)
         error_prefix(err, "%s", answer->shown);

@@ -36,7 +36,7 @@ static bool count_prompt(const cJSON *answer, int n, int wrote, int *out, struct
            error_set(err, ERROR_INPUT, "the server sent %d log-probabilities for a prompt of %d tokens and %d written", n, *out, wrote);
 }
 
-bool echoed_read(const cJSON *answer, int wrote, const char *text, struct echoed *out, struct error *err)
+bool echoed_read(const cJSON *answer, int wrote, const struct endpoint_question *question, struct echoed *out, struct error *err)
 {
     const cJSON *choice = first_choice(answer), *logprobs = member(choice, "logprobs");
     *out = (struct echoed){.values = member(logprobs, "token_logprobs"),
@@ -46,10 +46,14 @@ bool echoed_read(const cJSON *answer, int wrote, const char *text, struct echoed
                            .text = cJSON_GetStringValue(member(choice, "text"))};
     if (!cJSON_IsObject(choice))
         return error_set(err, ERROR_INPUT, "the server's answer has no choices[0]");
+    const char *text = question->text ? question->text : question->echo;
+    bool echoes = !text || !out->text || strstr(out->text, text);
     if (!cJSON_IsArray(out->values))
-        return error_set(err, ERROR_INPUT, "the server sends no log-probabilities (logprobs.token_logprobs)");
+        return error_set(err, ERROR_INPUT,
+                         echoes ? "the server sends no log-probabilities (logprobs.token_logprobs)"
+                                : "the server ignores echo: it does not send the prompt back");
     int n = cJSON_GetArraySize(out->values);
-    if (n <= wrote || (text && out->text && !strstr(out->text, text)))
+    if (n <= wrote || (question->text && !echoes))
         return error_set(err, ERROR_INPUT, "the server ignores echo: it sends log-probabilities of what it writes, not of the prompt");
     if (!cJSON_IsArray(out->tokens) || cJSON_GetArraySize(out->tokens) != n)
         return error_set(err, ERROR_INPUT, "the server sent %d log-probabilities for %d tokens", n, cJSON_GetArraySize(out->tokens));
@@ -190,7 +194,7 @@ bool written_read(const cJSON *answer, bool chat, struct endpoint_question *ques
 
 void server_words(const struct text *answer, char *out, size_t n)
 {
-    cJSON *document = json_parse("answer", answer->bytes, answer->length, NULL);
+    cJSON *document = answer->length ? json_parse("answer", answer->bytes, answer->length, NULL) : NULL;
     const cJSON *error = member(document, "error");
     const char *words = cJSON_GetStringValue(member(error, "message"));
     words = words ? words : cJSON_GetStringValue(error);

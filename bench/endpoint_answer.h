@@ -13,9 +13,10 @@ struct echoed {
     int n;                                         // tokens of the prompt, without what was written behind it
 };
 
-/* Finds the log-probabilities of an echoed prompt. `wrote`: the max_tokens that were asked for. `text`: the prompt, NULL when it was ids.
- * ERROR_INPUT says what is missing or doesn't fit: it is what a server that doesn't score is told by. */
-bool echoed_read(const cJSON *answer, int wrote, const char *text, struct echoed *out, struct error *err) MUST_CHECK;
+/* Finds the log-probabilities of an echoed prompt. `wrote`: the max_tokens that were asked for. ERROR_INPUT says what is missing or doesn't
+ * fit: it is what a server that doesn't score is told by. */
+bool echoed_read(const cJSON *answer, int wrote, const struct endpoint_question *question, struct echoed *out,
+                 struct error *err) MUST_CHECK;
 
 /* Sums what is scored into the question: by the numbers of its ids, else by the server's text offsets. */
 bool echoed_score(const struct echoed *echoed, struct endpoint_question *question, struct error *err) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/http_curl.h"
 #include "base/memory.h"
+#include "bench/endpoint_answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -192,8 +193,12 @@ static bool answered(struct posts *p, struct slot *slot, const char *shown)
         return (redirected(p, slot, from, status) && start(p, slot)) || fail(p, slot);
     }
     if (is_trouble(p, status)) {
+        char words[300];
+        server_words(&slot->answer, words, sizeof words);
         error_set(p->err, ERROR_MACHINE, "%s: the server answers %ld (%s)", shown, status,
-                  status == 429 ? "too many requests" : "it is in trouble");
+                  words[0]        ? words
+                  : status == 429 ? "too many requests"
+                                  : "it is in trouble");
         return again(p, slot, wait);
     }
     if (status == 401 || status == 403) {

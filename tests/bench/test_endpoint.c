@@ -199,7 +199,8 @@ static void expect_no_scores(const char *kind, const struct tokenizer *own, cons
 Test(endpoint, servers_that_can_not_score_are_told_by_what_they_answer)
 {
     expect_no_scores("refuses-echo", NULL, "the server answers 500: Only no echo is supported");
-    expect_no_scores("no-echo", NULL, "sends no log-probabilities");
+    expect_no_scores("no-echo", NULL, "ignores echo");
+    expect_no_scores("no-echo", tokenizer, "ignores echo");
     expect_no_scores("chat-only", NULL, "answers 404: Not Found");
     expect_no_scores("counts", NULL, "log-probabilities for");
     expect_no_scores("positive", NULL, "is no number that one can be");
