@@ -176,8 +176,8 @@ static bool missing_offline(const struct source *source, const struct data_place
             text_format(&list, "%s%.200s", missing > 1 ? ", " : "", path);
     }
     if (missing)
-        error_set(err, ERROR_INPUT, "%s: --offline, and %d of its files are not in the cache: %s%s; call once without --offline",
-                  source->name, missing, list.bytes ? list.bytes : "", missing > 3 ? " …" : "");
+        error_set(err, ERROR_INPUT, "%s: --offline, and %d of its files are not there: %s%s; call once without --offline", source->name,
+                  missing, list.bytes ? list.bytes : "", missing > 3 ? " …" : "");
     text_free(&list);
     return missing == 0;
 }
@@ -234,7 +234,7 @@ static void fetch_licence_text(const struct source *source, const char *director
 
 bool fetch_source(const struct source *source, const struct fetch_options *options, struct fetch_summary *out, struct error *err)
 {
-    struct data_places places = {.cache = options->cache};
+    struct data_places places = {.data = options->data, .cache = options->cache};
     char path[4096], directory[4096];
     *out = (struct fetch_summary){0};
     if (options->offline && !missing_offline(source, &places, err))
@@ -242,8 +242,9 @@ bool fetch_source(const struct source *source, const struct fetch_options *optio
     size_t below = strcspn(source->files[0].path, "/"); // "hellaswag" of "hellaswag/hellaswag_val.jsonl"
     char folder[256];
     snprintf(folder, sizeof folder, "%.*s", (int)(below < 255 ? below : 255), source->files[0].path);
-    if (snprintf(directory, sizeof directory, "%s/data/%s", options->cache, folder) >= (int)sizeof directory)
-        return error_set(err, ERROR_INPUT, "%s: the path is too long", options->cache);
+    const char *root = options->data ? options->data : options->cache;
+    if (snprintf(directory, sizeof directory, "%s/%s%s", root, options->data ? "" : "data/", folder) >= (int)sizeof directory)
+        return error_set(err, ERROR_INPUT, "%s: the path is too long", root);
     bool ok = true;
     for (int i = 0; ok && i < source->n_files; i++) {
         const struct source_file *file = &source->files[i];
@@ -266,9 +267,8 @@ bool fetch_source(const struct source *source, const struct fetch_options *optio
     return ok;
 }
 
-struct fetch_state fetch_state(const struct source *source, const char *cache)
+struct fetch_state fetch_state(const struct source *source, const struct data_places *places)
 {
-    struct data_places places = {.cache = cache};
     struct fetch_state state = {0};
     struct stat status;
     char path[4096];
@@ -276,7 +276,7 @@ struct fetch_state fetch_state(const struct source *source, const char *cache)
         const struct source_file *file = &source->files[i];
         if (!file->url)
             continue;
-        bool there = source_path(&places, file, path, sizeof path, NULL) && stat(path, &status) == 0;
+        bool there = source_path(places, file, path, sizeof path, NULL) && stat(path, &status) == 0;
         state.wanted++;
         state.present += there;
         state.unsized += !there && file->bytes < 0;

@@ -1,8 +1,8 @@
 /* Fetching GGUF models: by URL, or by owner/repo from the hub, whose list of files gives names, sizes and sums. */
 #include "datasets/fetching.h"
 
-#include "base/json.h"
 #include "base/http.h"
+#include "base/json.h"
 #include "datasets/source.h"
 
 #include <ctype.h>

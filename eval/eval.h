@@ -121,6 +121,7 @@ struct eval_result {
     int64_t computed_tokens; // rows that the engine really computed; −1: the answerer doesn't tell
     int resumed;             // items that were taken from the journal
     int inside_token;        // requests by text where a token lies over the place at which the continuation begins
+    char warning[700];       // what is odd about the data and counts as lm-evaluation-harness counts it; "": nothing
     char left_out[512];      // why the answerer can't do this task; "": it has scores
     uint64_t ns;
 };

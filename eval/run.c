@@ -6,6 +6,7 @@
 #include "eval/journal.h"
 #include "eval/judge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,20 @@ static bool journal_key(const struct running *r, char key[HASH_HEX])
     return ok;
 }
 
+/* A record whose answer is none of its choices counts as wrong, as in lm-evaluation-harness; a damaged file is not to be scored in silence.
+ */
+static void warn_of_gold(const struct running *r)
+{
+    int count = 0, first = 0;
+    for (int i = 0; i < r->result->n; i++)
+        if (r->prompts[i].kind == EVAL_CHOICES && r->prompts[i].gold < 0 && count++ == 0)
+            first = r->task->record_numbers[r->prompts[i].doc_index];
+    if (count)
+        snprintf(r->result->warning, sizeof r->result->warning,
+                 "%.400s, record %d: its answer is none of its choices and counts as wrong, as in lm-evaluation-harness; so are %d of %d",
+                 r->task->data_path, first, count, r->result->n);
+}
+
 static bool prepare(struct running *r)
 {
     char key[HASH_HEX];
@@ -51,6 +66,7 @@ static bool prepare(struct running *r)
             return false;
         r->result->resumed += item->answered;
     }
+    warn_of_gold(r);
     return true;
 }
 

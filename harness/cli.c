@@ -199,7 +199,11 @@ void progress_show(struct progress *p, double done, double total)
         return;
     p->shown_ns = now;
     double part = total > 0 ? done / total : 0, elapsed = (double)(now - p->began_ns) * 1e-9;
-    fprintf(stderr, "\r\033[K%s %3.0f %%", p->what, 100 * part);
+    fprintf(stderr, "\r\033[K%s ", p->what);
+    if (total > 0)
+        fprintf(stderr, "%3.0f %%", 100 * part);
+    else
+        fputs(p->in_bytes ? bytes_for_people(done) : number_for_people(done), stderr);
     if (part > 0.01)
         fprintf(stderr, ", %.0f s left", elapsed / part - elapsed);
     fflush(stderr);

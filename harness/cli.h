@@ -59,9 +59,10 @@ struct progress {
     const char *what;
     uint64_t began_ns, shown_ns;
     bool terminal;
+    bool in_bytes; // what is done is shown as bytes while the total isn't known
 };
 struct progress progress_begin(const char *what);
-void progress_show(struct progress *progress, double done, double total);
+void progress_show(struct progress *progress, double done, double total); // total ≤ 0: not known
 void progress_end(struct progress *progress);
 
 /* Colours on a terminal only, and not with NO_COLOR. */

@@ -76,6 +76,8 @@ static bool evaluate(struct evaluating *e, const struct eval_task *task, struct 
     cJSON *row = scores_of_task(&info, &r);
     cJSON_AddItemToArray(cJSON_GetObjectItem(e->root, "results"), row);
     ok = !e->samples || r.left_out[0] || write_samples(e, &info, &r, err);
+    if (r.warning[0])
+        fprintf(stderr, "jeoul: %s: %s\n", info.name, r.warning);
     if (r.inside_token)
         fprintf(stderr,
                 "jeoul: %s: in %d requests a token lies over the place where the continuation begins; it is scored with it "

@@ -23,6 +23,7 @@ static void show_progress(void *context, const char *what, int64_t done, int64_t
         progress_end(&shown->progress);
         snprintf(shown->what, sizeof shown->what, "%s", what);
         shown->progress = progress_begin(shown->what);
+        shown->progress.in_bytes = true;
     }
     progress_show(&shown->progress, (double)done, (double)(total > 0 ? total : 0));
 }
@@ -46,6 +47,7 @@ static bool read_options(const struct cli *cli, struct fetch_options *options, c
 {
     const char *mirror = getenv("JEOUL_MIRROR"), *hub = getenv("HF_ENDPOINT");
     *options = (struct fetch_options){.cache = cache,
+                                      .data = cli_text(cli, "data", NULL),
                                       .mirror = cli_text(cli, "mirror", mirror && *mirror ? mirror : NULL),
                                       .hub = hub && *hub ? hub : NULL,
                                       .offline = cli_flag(cli, "offline"),
@@ -90,9 +92,9 @@ static bool fetch_set(const char *directory, const char *name, const struct fetc
     return ok;
 }
 
-static cJSON *list_row(const struct source *source, const char *cache)
+static cJSON *list_row(const struct source *source, const struct data_places *places)
 {
-    struct fetch_state state = fetch_state(source, cache);
+    struct fetch_state state = fetch_state(source, places);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", source->name);
     cJSON_AddStringToObject(row, "title", source->title);
@@ -121,8 +123,9 @@ static void print_list(const cJSON *rows)
     }
 }
 
-static bool list(const struct cli *cli, const char *directory, const char *cache, struct error *err)
+static bool list(const struct cli *cli, const char *directory, const struct fetch_options *options, struct error *err)
 {
+    struct data_places places = {.data = options->data, .cache = options->cache};
     cJSON *names = source_names(directory, err), *root = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(root, "sets");
     const cJSON *name;
     bool ok = names != NULL;
@@ -130,7 +133,7 @@ static bool list(const struct cli *cli, const char *directory, const char *cache
         struct source *source = ok ? source_read(directory, name->valuestring, err) : NULL;
         ok = ok && source;
         if (ok)
-            cJSON_AddItemToArray(rows, list_row(source, cache));
+            cJSON_AddItemToArray(rows, list_row(source, &places));
         source_free(source);
     }
     char *text = ok && cli_flag(cli, "json") ? cJSON_Print(root) : NULL;
@@ -176,7 +179,7 @@ static int run(struct cli *cli, struct error *err)
         !places_find("datasets/sources", directory, sizeof directory, err))
         return 0;
     if (cli_flag(cli, "list"))
-        (void)(list(cli, directory, cache, err) || error_prefix(err, "fetch"));
+        (void)(list(cli, directory, &options, err) || error_prefix(err, "fetch"));
     else if (model)
         (void)(fetch_one_model(cli, &options, &shown, err) || error_prefix(err, "fetch"));
     else if (cli->n_arguments == 0)
@@ -198,6 +201,7 @@ const struct cli_verb verb_fetch = {
     .example = "jeoul fetch hellaswag kobest && jeoul fetch model OWNER/REPO:Q4_K_M",
     .run = run,
     .options = {{"list", 0, NULL, "list the sets: licence, size, what is cached"},
+                {"data", 0, "DIR", "where sets go instead of the cache; eval --data DIR reads them"},
                 {"mirror", 0, "URL", "ask a served cache directory instead (JEOUL_MIRROR)"},
                 {"offline", 0, NULL, "never touch the network: what is missing is an error"},
                 {"sha256", 0, "HEX", "what the model's file has to have"},

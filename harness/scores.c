@@ -49,6 +49,8 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
     cJSON_AddItemToObject(row, "groups", cJSON_CreateStringArray(info->groups, info->n_groups));
     cJSON_AddStringToObject(row, "language", info->language);
     cJSON_AddNumberToObject(row, "n", r->n);
+    if (r->warning[0])
+        cJSON_AddStringToObject(row, "warning", r->warning);
     if (r->left_out[0]) {
         cJSON_Delete(scores);
         cJSON_AddNullToObject(row, "scores");

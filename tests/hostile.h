@@ -285,6 +285,9 @@ static inline void *hostile_answer(void *context)
         n += (size_t)got;
     }
     if (sscanf(x->request, "%*s %511s", x->path) == 1) {
+        const char *host = strncmp(x->path, "http://", 7) == 0 ? strchr(x->path + 7, '/') : NULL;
+        if (host) // asked as a proxy: what is wanted is here whatever the host
+            memmove(x->path, host, strlen(host) + 1);
         char path[512];
         snprintf(path, sizeof path, "%.*s", (int)strcspn(x->path, "?"), x->path);
         pthread_mutex_lock(&x->server->lock);
@@ -294,6 +297,9 @@ static inline void *hostile_answer(void *context)
             char other[512] = "";
             sscanf(x->server->requests[i], "%*s %511s", other);
             other[strcspn(other, "?")] = '\0';
+            const char *slash = strncmp(other, "http://", 7) == 0 ? strchr(other + 7, '/') : NULL;
+            if (slash)
+                memmove(other, slash, strlen(slash) + 1);
             x->nth += strcmp(other, path) == 0;
         }
         pthread_mutex_unlock(&x->server->lock);

@@ -2,8 +2,8 @@
 #include "tests/hostile.h"
 #include "tests/support.h"
 
-#include "datasets/download.h"
 #include "base/http.h"
+#include "datasets/download.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -384,4 +384,27 @@ Test(download, a_place_that_cannot_be_written)
     request = request_of("/whole");
     snprintf(url, sizeof url, "http://127.0.0.1:1/x"); // nobody listens there
     expect_error(&request, ERROR_MACHINE, "cannot be reached", true);
+}
+
+/* A proxy on loopback, and a host that no name server knows. */
+Test(download, proxies_of_the_environment_are_asked)
+{
+    char proxy[64], value[128];
+    struct download_request request = request_of("/whole");
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", server->port);
+    setenv("http_proxy", proxy, 1);
+    setenv("https_proxy", proxy, 1);
+    request.url = "http://sets.invalid/whole";
+    expect_file(&request, 0);
+    cr_expect(strncmp(server->requests[0], "GET http://sets.invalid/whole ", 30) == 0, "%.60s", server->requests[0]);
+    unlink(path);
+    request.url = "https://sets.invalid/whole";
+    request.patience.attempts = 1;
+    expect_error(&request, ERROR_MACHINE, "CONNECT", true); // this proxy has no tunnel
+    cr_expect(strncmp(server->requests[1], "CONNECT sets.invalid:443 ", 25) == 0, "%.60s", server->requests[1]);
+    setenv("no_proxy", "127.0.0.1", 1);
+    request = request_of("/whole");
+    expect_file(&request, 0);
+    cr_expect(strncmp(server->requests[2], "GET /whole ", 11) == 0 && hostile_header(server->requests[2], "Host", value, sizeof value),
+              "%.60s", server->requests[2]);
 }

@@ -126,7 +126,7 @@ Test(fetch, a_set_and_its_licence)
     cr_expect_eq(summary.unchecked, 0);
     cr_expect(is_cached("data/set/dev.jsonl") && is_cached("data/set/LICENSE") && is_cached("data/set/LICENCE.txt"));
     expect_records(source, "validation", &(struct data_places){.cache = cache}, 2);
-    struct fetch_state state = fetch_state(source, cache);
+    struct fetch_state state = fetch_state(source, &(struct data_places){.cache = cache});
     cr_expect(state.present == 1 && state.wanted == 1 && state.bytes == sizeof lines - 1);
     int before = server->count; // what is there isn't asked for again, and --offline is content
     cr_assert(fetch_source(source, &options, &summary, &err), "%s", err.message);

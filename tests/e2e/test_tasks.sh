@@ -23,6 +23,18 @@ printf '{"question": "How many?", "answer": "#### 2"}\n' >sets/gsm8k/test.jsonl
 refuse 2 'few-shot examples: gsm8k: the split train is not there' "$JEOUL" tasks render gsm8k --data sets
 check "fixed examples need no training set" bash -c "$JEOUL tasks render gsm8k_cot --data sets --json | jq -e '.fewshot_indices == [0,1,2,3,4,5,6,7] and .target == \"2\"'"
 
+# MMLU as its authors publish it (no header line, letters) and as an export (a header line, numbers)
+mkdir -p letters/mmlu/data/test letters/mmlu/data/dev numbers/mmlu/test numbers/mmlu/dev
+for part in test dev; do
+    printf '"What, if anything, weighs?",scales,rulers,clocks,maps,A\nWhat tells time?,scales,rulers,clocks,maps,C\n' >letters/mmlu/data/$part/anatomy_$part.csv
+    printf 'question,choice0,choice1,choice2,choice3,answer\n"What, if anything, weighs?",scales,rulers,clocks,maps,0\nWhat tells time?,scales,rulers,clocks,maps,2\n' \
+        >numbers/mmlu/$part/anatomy_$part.csv
+done
+for name in mmlu_anatomy mmlu_anatomy_continuation mmlu_anatomy_generative; do
+    check "$name is the same from both forms of MMLU" bash -c "$JEOUL tasks render $name --data letters --shots 1 --json >letters.json && $JEOUL tasks render $name --data numbers --shots 1 --json >numbers.json &&
+        test -s letters.json && cmp letters.json numbers.json"
+done
+
 if [ -d "$shared/evalsets/rendered" ]; then
     for name in kobest_copa.5shot winogrande.0shot lambada_openai.0shot mmlu_anatomy_generative.0shot truthfulqa_mc2.0shot; do
         shots=${name##*.}
