@@ -46,10 +46,11 @@ static bool keep_line(struct journal *j, cJSON *line, int number, struct error *
         return true;
     }
     if (strcmp(key, j->key) != 0) {
+        error_record(err, ERROR_INPUT,
+                     "%s: line %d has task %s of another model, data or options; name another file or go on with the same ones", j->path,
+                     number, task);
         cJSON_Delete(line);
-        return error_set(err, ERROR_INPUT,
-                         "%s: line %d has task %s of another model, data or options; name another file or go on with the same ones",
-                         j->path, number, task);
+        return false;
     }
     size_t at = (size_t)index;
     if (!memory_grow((void **)&j->by_index, &j->n_by_index, at + 1, sizeof *j->by_index, "journal", err)) {

@@ -94,7 +94,7 @@ const struct eval_metric *eval_metric(const struct eval_result *result, const ch
     return NULL;
 }
 
-static bool run(struct answering *how, const struct eval_task *task, const struct eval_options *options, struct eval_result *result,
+static bool run(struct answering how, const struct eval_task *task, const struct eval_options *options, struct eval_result *result,
                 struct error *err)
 {
     uint64_t began = clock_ns();
@@ -102,11 +102,11 @@ static bool run(struct answering *how, const struct eval_task *task, const struc
     *result = (struct eval_result){.n = options->limit > 0 && options->limit < n ? options->limit : n};
     struct running r = {.task = task, .options = options, .result = result, .err = err};
     bool ok = prepare(&r);
-    how->rules = &r.rules;
-    how->options = options;
-    how->answered = r.journal ? note : NULL;
-    how->context = r.journal;
-    ok = ok && ((answer_prompts(how, r.prompts, result, err) && (!r.journal || journal_sync(r.journal, err)) &&
+    how.rules = &r.rules;
+    how.options = options;
+    how.answered = r.journal ? note : NULL;
+    how.context = r.journal;
+    ok = ok && ((answer_prompts(&how, r.prompts, result, err) && (!r.journal || journal_sync(r.journal, err)) &&
                  (result->left_out[0] || judge(&r.rules, r.prompts, options->bootstrap, result, err))) ||
                 error_prefix(err, "task %s", task->info.name));
     journal_close(r.journal);
@@ -121,12 +121,12 @@ bool eval_run(struct engine *engine, const struct tokenizer *tokenizer, const st
               struct eval_result *result, struct error *err)
 {
     struct answering how = {.engine = engine, .tokenizer = tokenizer};
-    return run(&how, task, options, result, err);
+    return run(how, task, options, result, err);
 }
 
 bool eval_run_through(const struct eval_answerer *answerer, const struct eval_task *task, const struct eval_options *options,
                       struct eval_result *result, struct error *err)
 {
     struct answering how = {.answerer = answerer, .tokenizer = answerer->tokenizer};
-    return run(&how, task, options, result, err);
+    return run(how, task, options, result, err);
 }

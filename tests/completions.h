@@ -14,6 +14,7 @@ enum { COMPLETIONS_KINDS = 64, COMPLETIONS_KEPT = 8192 };
 
 struct completions {
     int listener, port;
+    struct model_file *file;
     struct engine *engine;
     struct tokenizer *tokenizer;
     pthread_t thread;
@@ -397,8 +398,8 @@ static inline struct completions *completions_start(const char *model, struct er
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     struct engine_options options = {.threads = 1, .kv_tokens = 8192, .kv = ENGINE_KV_BF16};
-    struct model_file *file = model_file_open(model, err);
-    if (!file || !(s->tokenizer = tokenizer_open(file, err)) || !(s->engine = engine_open(file, &options, err)))
+    if (!(s->file = model_file_open(model, err)) || !(s->tokenizer = tokenizer_open(s->file, err)) ||
+        !(s->engine = engine_open(s->file, &options, err)))
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -63,8 +63,14 @@ static void start_with_bos(void)
     start(true);
 }
 
-TestSuite(endpoint, .init = start_plain);
-TestSuite(endpoint_bos, .init = start_with_bos);
+static void end(void)
+{
+    tokenizer_close(tokenizer);
+    model_file_close(file);
+}
+
+TestSuite(endpoint, .init = start_plain, .fini = end, .timeout = 120);
+TestSuite(endpoint_bos, .init = start_with_bos, .fini = end, .timeout = 120);
 
 static struct endpoint *open_kind(const char *kind, const struct tokenizer *own, struct error *err)
 {
@@ -304,9 +310,10 @@ Test(endpoint, many_are_on_their_way_at_once_and_each_is_answered_once)
     for (int i = 0; i < MANY; i++) {
         cr_expect(questions[i].count >= 1 && questions[i].count <= 3 + i % 4);
         cr_expect_str_eq(questions[i].written.bytes, questions[i % 4].written.bytes);
-        if (i >= 4)
-            text_free(&questions[i].written);
     }
+    for (int i = 0; i < MANY; i++)
+        text_free(&questions[i].written);
+    free(questions);
     cr_expect(server->most_at_once > 1 && server->most_at_once <= 6, "%d at once", server->most_at_once);
     endpoint_close(endpoint);
 }
@@ -325,5 +332,6 @@ Test(endpoint, stops_go_along_four_at_most)
     endpoint = open_kind("plain", NULL, &err);
     cr_assert(endpoint && endpoint_ask(endpoint, &question, 1, NULL, NULL, NULL, &err), "%s", err.message);
     cr_expect(strstr(server->head, "/v1/chat/completions") && strstr(server->body, "\"role\":\"user\""), "%s", server->body);
+    text_free(&question.written);
     endpoint_close(endpoint);
 }
