@@ -96,7 +96,7 @@ struct bench_beside {
 };
 struct bench_hooks bench_beside_hooks(struct bench_beside *beside);
 
-/* Useful operations/s over the measured peak (prefill), bytes read/s over the measured bandwidth (decode); see docs/definitions.md. */
+/* Useful operations/s over the measured peak (prefill), bytes read/s over the measured bandwidth (decode); see docs/performance.md. */
 double bench_mfu(const struct bench_phase *phase, double peak_operations_per_s);
 double bench_mbu(const struct bench_phase *phase, double read_bytes_per_s);
 

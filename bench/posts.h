@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-enum { POSTS_MAX_REDIRECTS = 5, POSTS_MAX_BYTES = 1 << 26, POSTS_MOST_PARALLEL = 256 };
+enum { POSTS_MAX_REDIRECTS = 5, POSTS_MAX_BYTES = 1 << 26 };
 
 /* Where to and how. `key` goes to `origin` ("scheme://host:port") alone. */
 struct posts_place {

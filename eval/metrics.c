@@ -48,12 +48,14 @@ bool metric_macro_f1(const int *gold, const int *predicted, size_t n, double *ou
         classes = gold[i] >= classes ? gold[i] + 1 : classes;
         classes = predicted[i] >= classes ? predicted[i] + 1 : classes;
     }
+    const int none = classes++; // what isn't a choice is a class too, as for the library that the harness asks
     size_t *counts = memory_array(3 * (size_t)classes, sizeof *counts, "classes", err); // right, gold, predicted
     if (!counts)
         return false;
     for (size_t i = 0; i < n; i++) {
-        counts[3 * gold[i]] += gold[i] == predicted[i];
-        counts[3 * gold[i] + 1]++;
+        int right = gold[i] < 0 ? none : gold[i];
+        counts[3 * right] += right == predicted[i];
+        counts[3 * right + 1]++;
         counts[3 * predicted[i] + 2]++;
     }
     double sum = 0;

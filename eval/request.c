@@ -1,4 +1,4 @@
-/* Texts into requests: see request.h. The rules are those of lm-evaluation-harness (docs/evaluation.md), token for token. */
+/* Texts into requests: see request.h. The rules are those of lm-evaluation-harness (docs/tasks.md), token for token. */
 #include "eval/request.h"
 
 #include "base/memory.h"

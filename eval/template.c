@@ -3,6 +3,7 @@
  * whole). */
 #include "eval/template.h"
 
+#include "base/memory.h"
 #include "eval/template_filters.h"
 
 #include <math.h>
@@ -116,9 +117,9 @@ static bool take_all(struct walk *w, struct value *value)
     int count = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
     if (!cJSON_IsArray(list) || value->is_list || count > MAX_NODES)
         return fail(w, "takes [*] of what is no list");
-    const cJSON **nodes = calloc((size_t)count + 1, sizeof *nodes);
+    const cJSON **nodes = memory_array((size_t)count + 1, sizeof *nodes, "a template", w->err);
     if (!nodes)
-        return error_set(w->err, ERROR_MACHINE, "out of memory for a template");
+        return false;
     int n = 0;
     cJSON_ArrayForEach(element, list)
         nodes[n++] = element;
@@ -155,7 +156,7 @@ static bool parse_name(struct walk *w, char *name, size_t size)
 static bool parse_path(struct walk *w, struct value *value)
 {
     char name[128];
-    if (!parse_name(w, name, sizeof name) || !(value->nodes = calloc(1, sizeof *value->nodes)))
+    if (!parse_name(w, name, sizeof name) || !(value->nodes = memory_array(1, sizeof *value->nodes, "a template", w->err)))
         return false;
     value->nodes[0] = root_member(w->scope, name);
     value->n_nodes = value->nodes[0] != NULL;
@@ -518,11 +519,17 @@ static bool walk_text(struct walk *w)
     }
 }
 
+/* The whole template. */
+static bool walk_all(struct walk *w)
+{
+    text_add(w->out, "", 0);
+    return walk_text(w) && (*w->at == '\0' || fail(w, "ends a condition that was not begun")) && text_ok(w->out, w->err);
+}
+
 bool template_fill(const struct template_scope *scope, const char *source, struct text *out, struct error *err)
 {
     struct walk w = {.scope = scope, .at = source, .out = out, .live = true, .err = err};
-    text_add(out, "", 0);
-    return walk_text(&w) && (*w.at == '\0' || fail(&w, "ends a condition that was not begun")) && text_ok(out, err);
+    return walk_all(&w);
 }
 
 bool template_list(const struct template_scope *scope, const char *source, struct template_list *out, struct error *err)
@@ -545,7 +552,7 @@ bool template_holds(const struct template_scope *scope, const char *source, bool
 {
     struct text out = {0};
     struct walk w = {.scope = scope, .at = source, .out = &out, .live = true, .forgiving = true, .err = err};
-    bool ok = walk_text(&w) && (*w.at == '\0' || fail(&w, "ends a condition that was not begun")) && text_ok(&out, err);
+    bool ok = walk_all(&w);
     *holds = out.length > 0;
     text_free(&out);
     return ok;

@@ -167,12 +167,16 @@ static void add_load(const struct benching *b, const struct engine_facts *facts,
     cJSON_AddStringToObject(load, "pack_cache", engine_pack_cache_names[facts->pack_cache]);
     cJSON_AddNumberToObject(load, "packed_bytes", (double)facts->packed_bytes);
     cJSON_AddNumberToObject(load, "packed_from_bytes", (double)facts->packed_from_bytes);
-    add_number_or_null(load, "pack_seconds", ((double)facts->pack_ns * 1e-9) > 0, (double)facts->pack_ns * 1e-9);
-    add_number_or_null(load, "memory_seconds", ((double)facts->memory_ns * 1e-9) > 0, (double)facts->memory_ns * 1e-9);
-    add_number_or_null(load, "pack_bytes_per_s", (rate) > 0, rate);
-    add_number_or_null(load, "copy_bytes_per_s", (b->copy_bytes_per_s) > 0, b->copy_bytes_per_s);
-    add_number_or_null(load, "pack_share_of_copy", (b->copy_bytes_per_s > 0 ? rate / b->copy_bytes_per_s : 0) > 0,
-                       b->copy_bytes_per_s > 0 ? rate / b->copy_bytes_per_s : 0);
+    const struct {
+        const char *name;
+        double value; // 0: there is none
+    } numbers[] = {{"pack_seconds", (double)facts->pack_ns * 1e-9},
+                   {"memory_seconds", (double)facts->memory_ns * 1e-9},
+                   {"pack_bytes_per_s", rate},
+                   {"copy_bytes_per_s", b->copy_bytes_per_s},
+                   {"pack_share_of_copy", b->copy_bytes_per_s > 0 ? rate / b->copy_bytes_per_s : 0}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        add_number_or_null(load, numbers[i].name, numbers[i].value > 0, numbers[i].value);
 }
 
 static void print_load(const struct benching *b, const struct engine_facts *facts)

@@ -42,6 +42,14 @@ static cJSON *score_json(double value, double stderr_, bool is_share, bool lower
 
 static const char not_counted[] = "the requests were texts, and the server's tokenizer is its own";
 
+/* "metric", or "metric,filter" where answers are filtered. */
+static const char *metric_key(const struct eval_metric *m, char *out, size_t n)
+{
+    bool plain = strcmp(m->filter, "none") == 0;
+    snprintf(out, n, "%s%s%s", m->name, plain ? "" : ",", plain ? "" : m->filter);
+    return out;
+}
+
 cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *r)
 {
     cJSON *row = cJSON_CreateObject(), *scores = cJSON_CreateObject();
@@ -60,9 +68,8 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
     for (int i = 0; i < r->n_metrics; i++) {
         const struct eval_metric *m = &r->metrics[i];
         char key[128];
-        bool plain = strcmp(m->filter, "none") == 0;
-        snprintf(key, sizeof key, "%s%s%s", m->name, plain ? "" : ",", plain ? "" : m->filter);
-        cJSON_AddItemToObject(scores, key, score_json(m->value, m->stderr_, m->is_share, m->lower_is_better, r->n));
+        cJSON_AddItemToObject(scores, metric_key(m, key, sizeof key),
+                              score_json(m->value, m->stderr_, m->is_share, m->lower_is_better, r->n));
     }
     cJSON_AddItemToObject(row, "scores", scores);
     if (r->kind == EVAL_CHOICES)
@@ -204,10 +211,8 @@ cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_resul
     for (int i = 0; i < r->n_metrics; i++) {
         const struct eval_metric *m = &r->metrics[i];
         char key[128];
-        bool plain = strcmp(m->filter, "none") == 0;
-        snprintf(key, sizeof key, "%s%s%s", m->name, plain ? "" : ",", plain ? "" : m->filter);
         if (m->values)
-            cJSON_AddNumberToObject(scores, key, m->values[index]);
+            cJSON_AddNumberToObject(scores, metric_key(m, key, sizeof key), m->values[index]);
     }
     return line;
 }

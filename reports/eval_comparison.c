@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "reports/interval_json.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -50,15 +51,6 @@ static bool read_samples(const cJSON *lines, const char *side, struct samples *o
     return true;
 }
 
-static cJSON *interval_json(struct interval i)
-{
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddNumberToObject(object, "value", i.value);
-    cJSON_AddNumberToObject(object, "low", i.low);
-    cJSON_AddNumberToObject(object, "high", i.high);
-    return object;
-}
-
 static bool has_score(const struct sample *s, const char *score, double *value)
 {
     *value = json_real(cJSON_GetObjectItem(s->line, "scores"), score);
@@ -94,16 +86,20 @@ static bool same_words(const struct pair *p)
     return true;
 }
 
-static void note_scores(struct comparing *c, const struct sample *s)
+static bool note_scores(struct comparing *c, const struct sample *s)
 {
     const cJSON *one;
     cJSON_ArrayForEach(one, cJSON_GetObjectItem(s->line, "scores")) {
         int k = 0;
         while (k < c->n_scores && strcmp(c->scores[k], one->string) != 0)
             k++;
-        if (k == c->n_scores && k < MOST_SCORES)
+        if (k == MOST_SCORES)
+            return error_set(c->err, ERROR_INPUT, "the samples have more than %d different scores; compare fewer tasks at once",
+                             MOST_SCORES);
+        if (k == c->n_scores)
             c->scores[c->n_scores++] = one->string;
     }
+    return true;
 }
 
 static bool match(struct comparing *c)
@@ -126,7 +122,8 @@ static bool match(struct comparing *c)
             return error_set(c->err, ERROR_INPUT,
                              "record %.0f of task %s was asked in other words on the two sides: they can't be compared",
                              p->a->doc_index + 1, p->a->task);
-        note_scores(c, p->a);
+        if (!note_scores(c, p->a))
+            return false;
     }
     cJSON_AddNumberToObject(c->root, "items", (double)c->n);
     cJSON_AddNumberToObject(c->root, "only_a", (double)(c->a.n - c->n));

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "reports/cost.h"
+#include "reports/interval_json.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -14,15 +15,6 @@
 #include <string.h>
 
 enum { MAX_SAMPLES = 4096 };
-
-static cJSON *interval_json(struct interval i)
-{
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddNumberToObject(object, "value", i.value);
-    cJSON_AddNumberToObject(object, "low", i.low);
-    cJSON_AddNumberToObject(object, "high", i.high);
-    return object;
-}
 
 struct deriving {
     const cJSON *run;

@@ -7,12 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 bool statistics_paired(const double *a, const double *b, size_t n, uint64_t seed, struct interval *out, struct error *err)
 {
     double sum = 0;
@@ -33,7 +27,7 @@ bool statistics_paired(const double *a, const double *b, size_t n, uint64_t seed
         }
         means[r] = sum / (double)n;
     }
-    qsort(means, STATISTICS_RESAMPLES, sizeof *means, ascending);
+    statistics_sort(means, STATISTICS_RESAMPLES);
     out->low = means[(size_t)(0.025 * STATISTICS_RESAMPLES) - 1];
     out->high = means[(size_t)(0.975 * STATISTICS_RESAMPLES) - 1];
     free(means);

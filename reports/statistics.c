@@ -14,6 +14,11 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+void statistics_sort(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, ascending);
+}
+
 static double median_of_sorted(const double *values, size_t n)
 {
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
@@ -25,7 +30,7 @@ double statistics_median(const double *values, size_t n)
     if (!sorted)
         return NAN;
     memcpy(sorted, values, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, ascending);
+    statistics_sort(sorted, n);
     double median = median_of_sorted(sorted, n);
     free(sorted);
     return median;
@@ -37,7 +42,7 @@ double statistics_percentile(const double *values, size_t n, double p)
     if (!sorted)
         return NAN;
     memcpy(sorted, values, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, ascending);
+    statistics_sort(sorted, n);
     size_t rank = (size_t)ceil(p * (double)n - 1e-9); // 0.07 × 100 is a little more than 7 in binary
     double value = sorted[rank < 1 ? 0 : rank > n ? n - 1 : rank - 1];
     free(sorted);
@@ -54,11 +59,11 @@ static bool bootstrap(const double *values, size_t n, uint64_t seed, double *low
     for (int r = 0; ok && r < STATISTICS_RESAMPLES; r++) {
         for (size_t i = 0; i < n; i++)
             sample[i] = values[random_below(&random, n)];
-        qsort(sample, n, sizeof *sample, ascending);
+        statistics_sort(sample, n);
         medians[r] = median_of_sorted(sample, n);
     }
     if (ok) {
-        qsort(medians, STATISTICS_RESAMPLES, sizeof *medians, ascending);
+        statistics_sort(medians, STATISTICS_RESAMPLES);
         *low = medians[(int)ceil(0.025 * STATISTICS_RESAMPLES) - 1];
         *high = medians[(int)ceil(0.975 * STATISTICS_RESAMPLES) - 1];
     }

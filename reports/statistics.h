@@ -23,6 +23,8 @@ struct summary {
 enum { STATISTICS_RESAMPLES = 10000 };
 bool statistics_summary(const double *values, size_t n, uint64_t seed, struct summary *out, struct error *err) MUST_CHECK;
 
+void statistics_sort(double *values, size_t n); // ascending, in place
+
 /* Median; even n: the mean of the two middle values. */
 double statistics_median(const double *values, size_t n);
 

@@ -8,12 +8,6 @@
 
 enum { EXACT_VALUES = 50 };
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* P(U = u) for u = 0 … n_a · n_b under the null hypothesis, in out. The greatest of all values belongs to b with probability
  * n_b / (n_a + n_b), and then adds n_a to U (Mann and Whitney 1947). */
 static bool null_distribution(size_t n_a, size_t n_b, double *out, struct error *err)
@@ -45,7 +39,7 @@ static bool tie_correction(const double *a, size_t n_a, const double *b, size_t 
         return false;
     for (size_t i = 0; i < n_a + n_b; i++)
         all[i] = i < n_a ? a[i] : b[i - n_a];
-    qsort(all, n_a + n_b, sizeof *all, ascending);
+    statistics_sort(all, n_a + n_b);
     *out = 0;
     for (size_t i = 0, end; i < n_a + n_b; i = end) {
         for (end = i + 1; end < n_a + n_b && all[end] == all[i]; end++)
@@ -103,7 +97,7 @@ bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, 
             u += b[j] > a[i] ? 1 : b[j] == a[i] ? 0.5 : 0;
         }
     if (ok && (ok = test(u, ties, n_a, n_b, &outside, &out->p, err))) {
-        qsort(ratios, pairs, sizeof *ratios, ascending);
+        statistics_sort(ratios, pairs);
         out->value = pairs % 2 ? ratios[pairs / 2] : sqrt(ratios[pairs / 2 - 1] * ratios[pairs / 2]);
         out->low = outside ? ratios[outside - 1] : 0;
         out->high = outside ? ratios[pairs - outside] : INFINITY;

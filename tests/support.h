@@ -41,6 +41,19 @@ static inline char *read_whole(const char *path, size_t *n)
     return bytes;
 }
 
+/* A directory from mkdtemp's template, and its end with all that is in it. */
+static inline void make_test_directory(char *template)
+{
+    cr_assert_not_null(mkdtemp(template));
+}
+
+static inline void remove_test_directory(const char *path)
+{
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf %s", path);
+    cr_assert_eq(system(command), 0);
+}
+
 /* Normalised mean squared error, sum((a − b)²) / sum(b²); NaN where a or b has one. */
 static inline double nmse(const float *a, const float *b, size_t n)
 {

@@ -4,9 +4,9 @@
  * once a row · gate and up, SwiGLU on their output · the product quantised once a pair · down, weighted and added to the stream, a row's
  * experts in the order of their numbers, so that the result depends neither on threads nor on who else is in the batch.
  *
- * Few pairs wait for memory, and what memory gives depends on the length of the runs that are read: 16 panels here and there cost a tenth
- * of its speed, single ones half. So threads take long runs, of one expert after the other; down's products then have a place of their own
- * and are added up at the end. */
+ * Few pairs wait for memory, and what memory gives depends on the length of the runs that are read: single panels here and there come at
+ * half its speed, four at a time at seven eighths (docs/performance.md). So threads take long runs, of one expert after the other; down's
+ * products then have a place of their own and are added up at the end. */
 #include "engine/cpu/cpu.h"
 
 #include <string.h>
@@ -111,11 +111,13 @@ static void gate_up_of_expert(const struct expert_work *w, int expert, struct po
 {
     const struct cpu *cpu = w->cpu;
     struct column gate[COLUMNS_PER_CALL], up[COLUMNS_PER_CALL];
+    bool alike = w->gate->activation == w->up->activation;
     for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
         int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
         gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
-        gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
-        gate_up_panels(w, expert, panels, at, n, gate, up, scratch);
+        if (!alike)
+            gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
+        gate_up_panels(w, expert, panels, at, n, gate, alike ? gate : up, scratch);
     }
 }
 

@@ -27,7 +27,7 @@ static void set_up(void)
     static const char *const proxies[] = {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
     for (int i = 0; i < 6; i++)
         unsetenv(proxies[i]);
-    cr_assert_not_null(mkdtemp(folder));
+    make_test_directory(folder);
     snprintf(root, sizeof root, "%s/served", folder);
     snprintf(cache, sizeof cache, "%s/cache", folder);
     server = hostile_start(root);
@@ -39,9 +39,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    cr_assert_eq(system(command), 0);
+    remove_test_directory(folder);
 }
 
 TestSuite(fetch, .init = set_up, .fini = tear_down, .timeout = 60);

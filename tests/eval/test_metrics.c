@@ -89,6 +89,15 @@ Test(metrics, macro_f1_is_that_of_the_vectors)
     cJSON_Delete(all);
 }
 
+Test(metrics, an_answer_that_is_no_choice_is_a_class_that_nothing_finds)
+{
+    struct error err = {0};
+    const int gold[] = {0, 1, -1, 0}, predicted[] = {0, 1, 1, 0};
+    double f1;
+    cr_assert(metric_macro_f1(gold, predicted, 4, &f1, &err));
+    expect_close(f1, (1.0 + 2.0 / 3 + 0) / 3);
+}
+
 Test(metrics, means_groups_and_units_are_those_of_the_vectors)
 {
     NEEDS_SHARED("evalsets/scoring-vectors.json");

@@ -119,14 +119,12 @@ static char made[] = "/tmp/jeoul-task-XXXXXX";
 
 static void make_directory(void)
 {
-    cr_assert_not_null(mkdtemp(made));
+    make_test_directory(made);
 }
 
 static void remove_directory(void)
 {
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf %s", made);
-    cr_assert_eq(system(command), 0);
+    remove_test_directory(made);
 }
 
 static void make_file(const char *name, const char *text)

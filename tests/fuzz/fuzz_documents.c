@@ -120,6 +120,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     case 2:
         must_explain(eval_tasks_list(&(struct eval_places){.tasks = directory}, ignore_task, NULL, &err), &err);
         break;
+    case 4:
+        try_scenario(path, "reports/catalog");
+        break;
+    case 5:
+        link_catalog(bytes[0] >> 3 & 3);
+        try_scenario("plans/policy-30k.json", directory);
+        break;
     default: {
         struct arena arena = {0};
         struct synth_shape shape;
