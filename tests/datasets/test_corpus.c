@@ -1,0 +1,310 @@
+/* The training corpus: the same for the same seed, what the grammar says, and nothing of the built-in items in it. */
+#include "tests/support.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "datasets/corpus.h"
+#include "datasets/corpus/grammar.h"
+#include "datasets/corpus/korean.h"
+#include "datasets/corpus/numbers.h"
+#include "datasets/datasets.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { SAMPLE_BYTES = 6000000 };
+
+static struct text corpus_of(uint64_t seed, size_t bytes)
+{
+    struct error err = {0};
+    struct text text = {0};
+    struct corpus_options options = {
+        .grammar = "datasets/corpus/grammar.json", .held_out = "datasets/builtin", .seed = seed, .bytes = bytes};
+    cr_assert(corpus_generate(&options, &text, &err), "%s", err.message);
+    return text;
+}
+
+Test(corpus, is_the_same_for_the_same_seed_and_another_for_another)
+{
+    struct text a = corpus_of(7, 50000), b = corpus_of(7, 50000), longer = corpus_of(7, 90000), other = corpus_of(8, 50000);
+    cr_assert_eq(a.length, b.length);
+    cr_assert_arr_eq(a.bytes, b.bytes, a.length);
+    cr_assert(longer.length > a.length && memcmp(longer.bytes, a.bytes, a.length) == 0, "a longer corpus begins with the shorter one");
+    cr_assert(memcmp(a.bytes, other.bytes, 50000) != 0);
+    cr_assert_eq(utf8_invalid_at(a.bytes, a.length), a.length);
+    cr_assert_eq(a.bytes[a.length - 1], '\n');
+    text_free(&a);
+    text_free(&b);
+    text_free(&longer);
+    text_free(&other);
+}
+
+/* --- nothing of the built-in items; written without the code that holds them out
+ * --------------------------------------------------------- */
+
+/* Whether a text holds the words, with no letter or digit right before or behind them. */
+static bool holds(const char *text, const char *words)
+{
+    size_t n = strlen(words);
+    for (const char *at = strstr(text, words); at; at = strstr(at + 1, words)) {
+        unsigned char before = at == text ? '\n' : (unsigned char)at[-1], behind = (unsigned char)at[n];
+        if (!isalnum(before) && before < 0x80 && !isalnum(behind) && behind < 0x80)
+            return true;
+    }
+    return false;
+}
+
+static void refuse_format(const char *text, const char *id, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void refuse_format(const char *text, const char *id, const char *format, ...)
+{
+    char words[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    cr_assert(!holds(text, words), "%s: the corpus holds \"%s\"", id, words);
+}
+
+static const char *last_word(const char *text)
+{
+    const char *space = strrchr(text, ' ');
+    return space ? space + 1 : text;
+}
+
+static void without_stop(const char *from, char out[256])
+{
+    snprintf(out, 256, "%s", from);
+    size_t n = strlen(out);
+    if (n && out[n - 1] == '.')
+        out[n - 1] = '\0';
+}
+
+static void check_sum(const char *text, const char *id, const char *context)
+{
+    for (int a = 0; a <= 25; a++)
+        for (int b = 0; b <= 25; b++)
+            for (int plus = 0; plus < 2; plus++) {
+                struct text ko = {0}, en = {0}, ko_b = {0}, en_b = {0};
+                number_sino(&ko, a);
+                number_sino(&ko_b, b);
+                number_english(&en, a, true);
+                number_english(&en_b, b, false);
+                char korean[256], english[256];
+                snprintf(korean, sizeof korean, "%s %s %s%s", ko.bytes, plus ? "더하기" : "빼기", ko_b.bytes,
+                         particle(FORM_TOPIC, ko_b.bytes, ko_b.length));
+                snprintf(english, sizeof english, "%s %s %s is", en.bytes, plus ? "plus" : "minus", en_b.bytes);
+                if (strcmp(context, korean) == 0 || strcmp(context, english) == 0) {
+                    refuse_format(text, id, "%s", korean);
+                    refuse_format(text, id, "%s", english);
+                    refuse_format(text, id, "%d %c %d =", a, plus ? '+' : '-', b);
+                    if (plus)
+                        refuse_format(text, id, "%d + %d =", b, a);
+                }
+                text_free(&ko);
+                text_free(&en);
+                text_free(&ko_b);
+                text_free(&en_b);
+            }
+}
+
+static void check_numbers(const char *text, const char *id, const char *context)
+{
+    int n[4], count = 0;
+    for (const char *at = context; *at && count < 4;)
+        if (isdigit((unsigned char)*at))
+            n[count++] = (int)strtol(at, (char **)&at, 10);
+        else
+            at++;
+    if (count == 4) {
+        refuse_format(text, id, "%d, %d, %d, %d", n[0], n[1], n[2], n[3]);
+        return;
+    }
+    cr_assert_eq(count, 2, "%s", id);
+    for (int turn = 0; turn < 2; turn++) {
+        int a = n[turn], b = n[1 - turn];
+        refuse_format(text, id, "%d and %d", a, b);
+        refuse_format(text, id, "%d, %d 가운데", a, b);
+        refuse_format(text, id, "%d, %d 중에서", a, b);
+        refuse_format(text, id, "%d is larger than %d", a, b);
+        refuse_format(text, id, "%d is smaller than %d", a, b);
+        refuse_format(text, id, "%d은 %d보다", a, b);
+        refuse_format(text, id, "%d는 %d보다", a, b);
+    }
+}
+
+static void check_item(const char *text, const char *set, const char *id, const char *context, const cJSON *choices)
+{
+    bool particles = strcmp(set, "builtin_ko_particles") == 0;
+    const cJSON *choice;
+    char words[256];
+    cJSON_ArrayForEach(choice, choices) {
+        without_stop(choice->valuestring, words);
+        refuse_format(text, id, "%s%s%s", context, particles ? "" : " ", words);
+        if (strcmp(set, "builtin_ko_spacing") == 0)
+            refuse_format(text, id, "%s", words);
+        if (strcmp(set, "builtin_en_articles") == 0)
+            refuse_format(text, id, "%s", last_word(words)); // the noun is nowhere
+    }
+    static const char *const all[] = {"은", "는", "이", "가", "을", "를", "과", "와", "으로", "로"};
+    for (size_t i = 0; particles && i < sizeof all / sizeof *all; i++)
+        refuse_format(text, id, "%s%s", last_word(context), all[i]);
+    if (strcmp(set, "builtin_ko_endings") == 0 || strcmp(set, "builtin_en_irregular") == 0)
+        refuse_format(text, id, "%s", context);
+    if (strcmp(set, "builtin_ko_numerals") == 0)
+        refuse_format(text, id, "%.*s", (int)strcspn(context, "."), context);
+    if (strcmp(set, "builtin_en_agreement") == 0 && !strstr(" I You He She It We They child children ", last_word(context)))
+        refuse_format(text, id, "%s", last_word(context));
+    if (strstr(set, "arithmetic"))
+        check_sum(text, id, context);
+    if (strstr(set, "comparison") || strstr(set, "sequences"))
+        check_numbers(text, id, context);
+}
+
+Test(corpus, holds_nothing_of_the_built_in_items)
+{
+    static const char *const sets[] = {"builtin_ko_particles",  "builtin_ko_endings",    "builtin_ko_numerals",   "builtin_ko_spacing",
+                                       "builtin_ko_arithmetic", "builtin_ko_comparison", "builtin_ko_sequences",  "builtin_en_agreement",
+                                       "builtin_en_articles",   "builtin_en_irregular",  "builtin_en_arithmetic", "builtin_en_comparison",
+                                       "builtin_en_sequences"};
+    struct text text = corpus_of(1, SAMPLE_BYTES);
+    struct error err = {0};
+    int items = 0;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "datasets/builtin/%s.jsonl", sets[i]);
+        cJSON *records = records_read(path, &(struct record_options){.format = RECORD_JSON_LINES}, 0, &err);
+        const cJSON *record;
+        cr_assert_not_null(records, "%s", err.message);
+        cJSON_ArrayForEach(record, records) {
+            check_item(text.bytes, sets[i], json_text(record, "id"), json_text(record, "context"), cJSON_GetObjectItem(record, "choices"));
+            items++;
+        }
+        cJSON_Delete(records);
+    }
+    cr_assert(items > 400);
+    cr_assert(holds(text.bytes, "The past tense of \"come\" is \"came\"") && holds(text.bytes, "두 수"),
+              "the check itself finds what is there");
+    text_free(&text);
+}
+
+/* --- rules
+ * ------------------------------------------------------------------------------------------------------------------------------- */
+
+Test(corpus, particles_follow_the_final_consonant)
+{
+    static const struct {
+        enum form form;
+        const char *word, *particle;
+    } cases[] = {{FORM_TOPIC, "사람", "은"}, {FORM_TOPIC, "나무", "는"}, {FORM_SUBJECT, "말", "이"}, {FORM_SUBJECT, "소", "가"},
+                 {FORM_OBJECT, "돈", "을"},  {FORM_OBJECT, "코", "를"},  {FORM_WITH, "말", "과"},    {FORM_WITH, "소", "와"},
+                 {FORM_BY, "말", "로"},      {FORM_BY, "사람", "으로"},  {FORM_BY, "소", "로"},      {FORM_TOPIC, "27", "은"},
+                 {FORM_TOPIC, "12", "는"},   {FORM_OBJECT, "10", "을"},  {FORM_BY, "11", "로"},      {FORM_BY, "3", "으로"},
+                 {FORM_OF, "말", "의"},      {FORM_PLAIN, "말", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_str_eq(particle(cases[i].form, cases[i].word, strlen(cases[i].word)), cases[i].particle, "%s", cases[i].word);
+}
+
+Test(corpus, numbers_are_said_in_both_systems_and_in_english)
+{
+    static const struct {
+        int value;
+        const char *sino, *native, *english;
+    } cases[] = {{1, "일", "한", "one"},
+                 {10, "십", "열", "ten"},
+                 {11, "십일", "열한", "eleven"},
+                 {20, "이십", "스무", "twenty"},
+                 {21, "이십일", "스물한", "twenty-one"},
+                 {99, "구십구", "아흔아홉", "ninety-nine"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text text = {0};
+        number_sino(&text, cases[i].value);
+        text_add_string(&text, " ");
+        number_native(&text, cases[i].value);
+        text_add_string(&text, " ");
+        number_english(&text, cases[i].value, false);
+        char wanted[128];
+        snprintf(wanted, sizeof wanted, "%s %s %s", cases[i].sino, cases[i].native, cases[i].english);
+        cr_expect_str_eq(text.bytes, wanted);
+        text_free(&text);
+    }
+}
+
+/* Every sum that is said in digits or in Korean is right: the corpus is what a model learns from. */
+Test(corpus, sums_and_comparisons_are_right)
+{
+    struct text text = corpus_of(3, 1000000);
+    int sums = 0, larger = 0;
+    for (const char *line = text.bytes; *line; line = strchr(line, '\n') + 1) {
+        int a, b, c;
+        char sign;
+        if (sscanf(line, "%d %c %d = %d", &a, &sign, &b, &c) == 4) {
+            cr_assert_eq(c, sign == '+' ? a + b : a - b, "%.40s", line);
+            sums++;
+        } else if (sscanf(line, "%d is larger than %d", &a, &b) == 2) {
+            cr_assert(a > b, "%.40s", line);
+            larger++;
+        }
+    }
+    cr_assert(sums > 100 && larger > 50);
+    text_free(&text);
+}
+
+static void expect_refusal(const char *json, const char *message)
+{
+    struct error err = {0};
+    struct hold_out held = {0};
+    char path[] = "/tmp/jeoul-grammar-XXXXXX";
+    int file = mkstemp(path);
+    cr_assert(file >= 0 && write(file, json, strlen(json)) == (ssize_t)strlen(json));
+    close(file);
+    struct grammar *grammar = grammar_open(path, &held, &err);
+    if (grammar) { // what cannot be seen at opening is found when it is expanded
+        struct random random = random_seed(1, 1);
+        struct text out = {0};
+        cr_assert(!grammar_expand(grammar, 0, &random, &out, &err), "accepted: %s", json);
+        text_free(&out);
+    }
+    cr_expect(strstr(err.message, message) != NULL, "\"%s\" is wanted in: %s", message, err.message);
+    cr_expect_eq(err.code, ERROR_INPUT);
+    grammar_close(grammar);
+    unlink(path);
+}
+
+Test(corpus, broken_grammars_are_refused_with_their_place)
+{
+    expect_refusal("{", "line");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[\"{b}\"]}}", "rules.a[0]: {b}: there is no rule \"b\"");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[\"{a.x}\"]}}", "no field \"x\"");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[\"{a:x}\"]}}", "not understood");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[\"{a\"]}}", "without its }");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[\"{a}\"]}}", "goes round");
+    expect_refusal("{\"documents\":{\"a\":1},\"rules\":{\"a\":[]}}", "without an alternative");
+    expect_refusal("{\"documents\":{\"a\":1},\"fields\":{\"a\":[\"x\",\"y\"]},\"rules\":{\"a\":[\"1\"]}}", "1 forms");
+    expect_refusal("{\"documents\":{\"a\":1},\"fields\":{\"a\":[\"x\"]},\"rules\":{\"a\":[\"1|2\"]}}", "more than the 1 forms");
+    expect_refusal("{\"documents\":{\"b\":1},\"rules\":{\"a\":[\"x\"]}}", "documents.b: there is no such rule");
+    expect_refusal("{\"documents\":{\"a\":0},\"rules\":{\"a\":[\"x\"]}}", "documents.a");
+    expect_refusal("{\"documents\":{},\"rules\":{\"a\":[\"x\"]}}", "at least one");
+    expect_refusal("{\"documents\":{\"a\":1},\"rule\":{}}", "rule");
+}
+
+Test(corpus, unknown_documents_of_numbers_are_refused)
+{
+    struct error err = {0};
+    struct hold_out held = {0};
+    struct random random = random_seed(1, 1);
+    struct text out = {0};
+    cr_assert(!numbers_document("@products", &held, &random, &out, &err));
+    cr_assert(strstr(err.message, "@sum_ko") != NULL, "%s", err.message);
+    text_free(&out);
+}
+
+Test(corpus, missing_built_in_sets_are_an_error)
+{
+    struct error err = {0};
+    struct text text = {0};
+    struct corpus_options options = {.grammar = "datasets/corpus/grammar.json", .held_out = "/nowhere", .seed = 1, .bytes = 10};
+    cr_assert(!corpus_generate(&options, &text, &err));
+    cr_assert_eq(err.code, ERROR_INPUT);
+    text_free(&text);
+}
