@@ -32,6 +32,7 @@
 
 #include "engine/backend.h"
 #include "engine/cpu/probes.h"
+#include "engine/cpu/training.h"
 #include "engine/tensor.h"
 
 #include <stddef.h>
@@ -128,6 +129,7 @@ struct cpu_kernels {
      * rounded to BF16 too. What a query gets doesn't depend on its company. */
     void (*attend_page[PAGE_FORMAT_COUNT])(struct query *queries, int n, const void *k, const void *v, const struct attention_shape *);
     const struct cpu_probes *probes; // of the machine's limits
+    const struct cpu_training *training;
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;

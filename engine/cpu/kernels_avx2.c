@@ -114,6 +114,7 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 
 #include "engine/cpu/kernels_wide.h"
 #include "engine/cpu/probe_kernels.h"
+#include "engine/cpu/training_kernels.h"
 
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
@@ -128,5 +129,6 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
     .probes = &probes,
+    .training = &training,
 };
 #endif

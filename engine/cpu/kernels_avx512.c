@@ -81,6 +81,7 @@ typedef vf vf_pair_sum;
 
 #include "engine/cpu/kernels_wide.h"
 #include "engine/cpu/probe_kernels.h"
+#include "engine/cpu/training_kernels.h"
 
 const struct cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
@@ -95,5 +96,6 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
     .probes = &probes,
+    .training = &training,
 };
 #endif

@@ -522,4 +522,5 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .to_f16 = to_f16,
     .attend_page = {attend_f32, attend_f16, attend_bf16},
     .probes = &cpu_probes_scalar,
+    .training = &cpu_training_scalar,
 };
