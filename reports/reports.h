@@ -27,4 +27,7 @@ const cJSON *report_fastest(const cJSON *figures, const char *model, const char 
 /* Writes report.ko.html, report.en.html (each self-contained: inline SVG, no script, no network), figures.json and measurements.csv. */
 bool report_write(const cJSON *run, const struct report_options *options, struct error *err) MUST_CHECK;
 
+/* A training's losses over its tokens as a picture: from the CSV text that `jeoul train` writes, to an SVG file. */
+bool report_loss_curve(const char *csv, const char *title, const char *path, struct error *err) MUST_CHECK;
+
 #endif
