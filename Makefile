@@ -66,7 +66,7 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 
 # --- objects and rooms -----------------------------------------------------------------------------------------------------------------
 # Kernels are one source per instruction set, compiled for it and chosen at run time.
-$(OUT)/engine/cpu/%.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
+$(OUT)/engine/cpu/%.o $(OUT)/engine/train/gemm.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
 $(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
 $(OUT)/engine/cpu/%_avx512.o $(OUT)/engine/cpu/%_avx512_ahead.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 

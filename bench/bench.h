@@ -5,6 +5,7 @@
 #define JEOUL_BENCH_H
 
 #include "engine/engine.h"
+#include "engine/train.h"
 
 /* One configuration. Every sequence gets its own seeded random prompt and, in decode, its own seeded random tokens, so that sequences
  * route to different experts, as real ones do. */
@@ -57,6 +58,25 @@ bool bench_run(struct engine *engine, const struct bench_workload *workload, con
 
 /* Deterministic tokens of a workload: ordinary ids only (never control tokens), for tests and for peers' runs on the same work. */
 int32_t bench_token(const struct bench_workload *workload, int n_vocab, int sequence, int position);
+
+/* --- Training -------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Training of a shape on seeded random tokens: time depends on shapes, not on what is learnt. Sequences have BENCH_TRAINING_SEQUENCE
+ * tokens, as sentences have. No teacher. */
+enum { BENCH_TRAINING_SEQUENCE = 32 };
+struct bench_training;
+struct bench_training *bench_training_open(const struct train_shape *shape, const struct train_settings *settings,
+                                           struct error *err) MUST_CHECK;
+void bench_training_close(struct bench_training *training); // NULL is allowed
+
+struct bench_training_result {
+    int64_t tokens;
+    uint64_t ns;
+    double operations; // of matrix products, forward and backward, multiply and add counted apart
+};
+bool bench_training_run(struct bench_training *training, int steps, struct bench_training_result *result, struct error *err) MUST_CHECK;
+const char *bench_training_isa(const struct bench_training *training);
 
 /* --- Limits --------------------------------------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "harness/bench_report.h"
+#include "harness/bench_train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,10 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
 static int run(struct cli *cli, struct error *err)
 {
     struct benching b = {0};
+    if (cli_flag(cli, "train")) {
+        (void)(bench_train(cli, err) || error_prefix(err, "bench"));
+        return 0;
+    }
     if (prepare(cli, &b, err) && measure_all(&b, err))
         (void)(bench_report(&b, cli_flag(cli, "json"), err) || error_prefix(err, "bench"));
     for (int i = 0; i < b.n; i++)
@@ -220,6 +225,7 @@ const struct cli_verb verb_bench = {
                 {"repeats", 'r', "N", "repeats (5)"},
                 {"warmup", 0, "N", "repeats before that are dropped (1)"},
                 {"no-limits", 0, NULL, "do not probe the machine's limits"},
+                {"train", 0, "CONFIG", "the speed of training a shape instead (docs/training.md)"},
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_KV,
                 OPEN_OPTION_ISA,

@@ -97,6 +97,28 @@ static void sum_en(const struct hold_out *held, struct random *random, struct te
     sums(held, random, out, false);
 }
 
+/* One fact in two ways of saying it. */
+static void sum_both(const struct hold_out *held, struct random *random, struct text *out)
+{
+    static const char *const plus[] = {
+        "%sa 더하기 %sb~은 %sc이다. %da + %db = %dc",      "%Ea plus %eb is %ec. %da + %db = %dc",
+        "%da + %db = %dc. %sa 더하기 %sb~은 %sc이다.",     "%da + %db = %dc. %Ea plus %eb is %ec.",
+        "%Ea plus %eb is %ec. %sa 더하기 %sb~은 %sc이다.", "%sa 더하기 %sb~은 %sc이다. %Ea plus %eb is %ec."};
+    static const char *const minus[] = {"%sa 빼기 %sb~은 %sc이다. %da - %db = %dc",       "%Ea minus %eb is %ec. %da - %db = %dc",
+                                        "%da - %db = %dc. %sa 빼기 %sb~은 %sc이다.",      "%da - %db = %dc. %Ea minus %eb is %ec.",
+                                        "%Ea minus %eb is %ec. %sa 빼기 %sb~은 %sc이다.", "%sa 빼기 %sb~은 %sc이다. %Ea minus %eb is %ec."};
+    bool is_sum = below(random, 2);
+    int a, b;
+    do {
+        a = below(random, SUM_LIMIT);
+        b = below(random, SUM_LIMIT);
+    } while ((!is_sum && b > a) || (is_sum ? held->sums : held->differences)[a][b]);
+    if (is_sum)
+        write_one_of(out, ONE_OF(plus), random, (const int[]){a, b, a + b});
+    else
+        write_one_of(out, ONE_OF(minus), random, (const int[]){a, b, a - b});
+}
+
 /* a, b as they stand; c is the larger, d the smaller. Half of the pairs are of about the same size. */
 static void draw_pair(const struct hold_out *held, struct random *random, int values[4])
 {
@@ -230,8 +252,9 @@ static void number_words(const struct hold_out *held, struct random *random, str
 static const struct {
     const char *name;
     void (*write)(const struct hold_out *, struct random *, struct text *);
-} kinds[] = {{"@sum_ko", sum_ko},           {"@sum_en", sum_en},           {"@compare_ko", compare_ko}, {"@compare_en", compare_en},
-             {"@sequence_ko", sequence_ko}, {"@sequence_en", sequence_en}, {"@numeral_ko", numeral_ko}, {"@number_words", number_words}};
+} kinds[] = {{"@sum_ko", sum_ko},           {"@sum_en", sum_en},         {"@sum_both", sum_both},
+             {"@compare_ko", compare_ko},   {"@compare_en", compare_en}, {"@sequence_ko", sequence_ko},
+             {"@sequence_en", sequence_en}, {"@numeral_ko", numeral_ko}, {"@number_words", number_words}};
 
 bool numbers_document(const char *kind, const struct hold_out *held, struct random *random, struct text *out, struct error *err)
 {

@@ -24,19 +24,46 @@ size_t gemm_b_floats(const struct cpu_training *kernels, int64_t k, int64_t n)
     return (size_t)(k * round_up(n, kernels->tile_cols));
 }
 
-/* Lines x[i] … of `rows` (at most `wide`) side by side: out[j][wide]; zeros where there are no more. */
+/* Neighbours in memory lie side by side already: n times `wide` of them, `along` apart. Sizes that the compiler knows are copied by
+ * vectors. */
+static void copy_lines(float *out, const float *at, int64_t along, int64_t wide, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++, out += wide, at += along)
+        switch (wide) {
+        case 32:
+            memcpy(out, at, 32 * sizeof *out);
+            break;
+        case 16:
+            memcpy(out, at, 16 * sizeof *out);
+            break;
+        case 12:
+            memcpy(out, at, 12 * sizeof *out);
+            break;
+        default:
+            memcpy(out, at, (size_t)wide * sizeof *out);
+        }
+}
+
+/* Lines of n values, `line` apart, side by side: out[j][wide]; zeros where there are no more. */
 static void pack(float *out, const float *at, int64_t line, int64_t along, int64_t lines, int64_t wide, int64_t n)
 {
-    if (line == 1) { // neighbours in memory lie side by side already
-        for (int64_t j = 0; j < n; j++, out += wide, at += along) {
-            memcpy(out, at, (size_t)lines * sizeof *out);
-            memset(out + lines, 0, (size_t)(wide - lines) * sizeof *out);
-        }
+    if (line == 1 && lines == wide) {
+        copy_lines(out, at, along, wide, n);
         return;
     }
-    for (int64_t i = 0; i < lines; i++)
-        for (int64_t j = 0; j < n; j++)
-            out[j * wide + i] = at[i * line + j * along];
+    for (int64_t i = 0; i < lines; i++) {
+        const float *from = at + i * line;
+        float *to = out + i;
+        int64_t j = 0;
+        for (; along == 1 && j + 4 <= n; j += 4, to += 4 * wide) {
+            to[0] = from[j];
+            to[wide] = from[j + 1];
+            to[2 * wide] = from[j + 2];
+            to[3 * wide] = from[j + 3];
+        }
+        for (; j < n; j++, to += wide)
+            *to = from[j * along];
+    }
     for (int64_t i = lines; i < wide; i++)
         for (int64_t j = 0; j < n; j++)
             out[j * wide + i] = 0;
