@@ -7,6 +7,7 @@
 #   make check      tests under ASan and UBSan         make tsan      the threaded tests under TSan
 #   make lint       format, static analysis            make neon      the goldens on an emulated AArch64
 #   make instructions   the hot kernels' against those agreed on
+#   make models     train the reference models         make models-smoke   the same in small, in a minute
 #   make install    into $(PREFIX)                     make clean
 #
 # Rooms call one way: each library may use those to its right, never to its left.
@@ -52,7 +53,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean models models-smoke packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL),0)
@@ -182,6 +183,15 @@ fuzz: test-packages
 neon: neon-packages
 	@$(MAKE) --no-print-directory $(BUILD)/neon/goldens
 	qemu-aarch64 $(BUILD)/neon/goldens
+
+# The reference models from nothing, or from where they were cut; and two very small ones that must reach a stated loss.
+models: packages
+	@$(MAKE) --no-print-directory all
+	bench/models/train models
+
+models-smoke: packages
+	@$(MAKE) --no-print-directory all
+	bench/models/smoke $(BUILD)/models-smoke
 
 packages:
 	@.ci/packages $(BUILD_PACKAGES)

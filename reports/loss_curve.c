@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 16, SMOOTHED_OVER = 50 };
+enum { MAX_COLUMNS = 16, SMOOTHED_OVER = 50, MOST_POINTS = 400 };
 
 /* Which columns of the CSV are drawn. */
 struct columns {
@@ -32,11 +32,20 @@ static bool find_columns(const char *csv, struct columns *out, struct error *err
            error_set(err, ERROR_INPUT, "a loss curve needs the columns tokens, cross_entropy and divergence");
 }
 
-/* "millions of tokens, loss, the mean of the last losses" of one line of data for each line of the CSV; returns how many. */
+static int count_lines(const char *csv)
+{
+    int n = 0;
+    for (const char *line = strchr(csv, '\n'); line && line[1]; line = strchr(line + 1, '\n'))
+        n++;
+    return n;
+}
+
+/* "millions of tokens, loss, the mean of the last losses" of every line of the CSV, or of so many that MOST_POINTS remain; returns how many
+ * lines there are. */
 static int add_data(struct text *script, const char *csv, int x, int y, bool *any)
 {
     double sum = 0, last[SMOOTHED_OVER] = {0};
-    int n = 0;
+    int n = 0, every = 1 + count_lines(csv) / MOST_POINTS;
     for (const char *line = strchr(csv, '\n'); line && line[1]; line = strchr(line + 1, '\n'), n++) {
         double values[MAX_COLUMNS] = {0};
         char *at = (char *)(uintptr_t)(line + 1);
@@ -47,7 +56,8 @@ static int add_data(struct text *script, const char *csv, int x, int y, bool *an
         sum += values[y] - last[n % SMOOTHED_OVER];
         last[n % SMOOTHED_OVER] = values[y];
         *any |= values[y] != 0;
-        text_format(script, "%.6g %.6g %.6g\n", values[x] * 1e-6, values[y], sum / (n < SMOOTHED_OVER ? n + 1 : SMOOTHED_OVER));
+        if (n % every == 0)
+            text_format(script, "%.6g %.6g %.6g\n", values[x] * 1e-6, values[y], sum / (n < SMOOTHED_OVER ? n + 1 : SMOOTHED_OVER));
     }
     return n;
 }
