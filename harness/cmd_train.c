@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_CSV_BYTES = 1 << 28, FRESH_SEQUENCES = 2000 };
+enum { MAX_CSV_BYTES = 1 << 28, FRESH_SEQUENCES = 2000, MAX_SECONDS = 1 << 30 };
 
 static const uint64_t save_every_ns = 60000000000u;
 static const char csv_header[] = "step,tokens,total,cross_entropy,divergence,load_balance,router_z,gradient_norm,rate\n";
@@ -123,14 +123,14 @@ static void note(struct training *t, const struct train_losses *l)
     t->tokens += l->step_tokens;
 }
 
-static bool make_steps(struct training *t, int64_t to, struct error *err)
+static bool make_steps(struct training *t, int64_t to, int64_t seconds, struct error *err)
 {
     char line[160] = "";
     struct progress progress = progress_begin(line);
     uint64_t began = clock_ns(), saved = began;
     bool ok = true;
     t->first_step = trainer_steps_made(t->trainer);
-    while (ok && trainer_steps_made(t->trainer) < to) {
+    while (ok && trainer_steps_made(t->trainer) < to && clock_ns() - began < (uint64_t)seconds * 1000000000u) {
         struct train_losses losses;
         ok = trainer_step(t->trainer, &losses, err);
         if (!ok)
@@ -209,10 +209,11 @@ static void print_summary(const struct training *t)
 static int run_either(struct cli *cli, bool distill, struct error *err)
 {
     struct training t = {0};
-    int64_t steps;
-    if (cli_number(cli, "steps", 1, INT64_MAX >> 11, INT64_MAX >> 11, &steps, err) && open_training(cli, &t, distill, err)) {
+    int64_t steps, seconds;
+    if (cli_number(cli, "steps", 1, INT64_MAX >> 11, INT64_MAX >> 11, &steps, err) &&
+        cli_number(cli, "seconds", 1, MAX_SECONDS, MAX_SECONDS, &seconds, err) && open_training(cli, &t, distill, err)) {
         int64_t left = t.config.settings.steps - trainer_steps_made(t.trainer), made = trainer_steps_made(t.trainer);
-        if (make_steps(&t, made + (steps < left ? steps : left), err) && write_results(&t, err)) {
+        if (make_steps(&t, made + (steps < left ? steps : left), seconds, err) && write_results(&t, err)) {
             if (cli_flag(cli, "json"))
                 print_json(&t);
             else
@@ -239,7 +240,8 @@ static int run_distill(struct cli *cli, struct error *err)
 #define OPTIONS                                                                                                                            \
     {                                                                                                                                      \
         {"out", 'o', "DIR", "where models are written: DIR/NAME/ (models)"}, {"steps", 0, "N", "steps at most in this session (all)"},     \
-            OPEN_OPTION_THREADS, OPEN_OPTION_ISA, {"json", 0, NULL, "what came of it as JSON"},                                            \
+            {"seconds", 0, "N", "or so many seconds, to the end of a step"}, OPEN_OPTION_THREADS, OPEN_OPTION_ISA,                         \
+            {"json", 0, NULL, "what came of it as JSON"},                                                                                  \
     }
 
 const struct cli_verb verb_train = {

@@ -4,18 +4,16 @@
 #include "datasets/corpus.h"
 #include "harness/places.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FRESH_BYTES = 200000 };
 
-static bool make_corpus(const struct training_config *c, uint64_t seed, size_t bytes, struct text *out, struct error *err)
+static bool make_corpus(uint64_t seed, size_t bytes, struct text *out, struct error *err)
 {
     char grammar[4096], held_out[4096];
     struct corpus_options options = {.grammar = grammar, .held_out = held_out, .seed = seed, .bytes = bytes};
-    (void)c;
     return places_find("datasets/corpus/grammar.json", grammar, sizeof grammar, err) &&
            places_find("datasets/builtin", held_out, sizeof held_out, err) && corpus_generate(&options, out, err);
 }
@@ -57,10 +55,10 @@ bool training_data_make(struct training_config *c, const char *directory, struct
 {
     struct text corpus = {0}, fresh = {0};
     *data = (struct training_data){0};
-    bool ok = make_corpus(c, c->corpus_seed, c->corpus_bytes, &corpus, err) &&
+    bool ok = make_corpus(c->corpus_seed, c->corpus_bytes, &corpus, err) &&
               hash_bytes(corpus.bytes, corpus.length, data->corpus_sha256, err) && learn_vocabulary(c, &corpus, directory, data, err) &&
               to_tokens(data->tokenizer, &corpus, &data->tokens, &data->starts, &data->train, err) &&
-              make_corpus(c, c->corpus_seed + 1, FRESH_BYTES, &fresh, err) &&
+              make_corpus(c->corpus_seed + 1, FRESH_BYTES, &fresh, err) &&
               to_tokens(data->tokenizer, &fresh, &data->fresh_tokens, &data->fresh_starts, &data->fresh, err);
     data->corpus_bytes = corpus.length;
     text_free(&corpus);

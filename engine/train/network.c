@@ -83,8 +83,8 @@ static bool place_parameter(void *context, struct weight *w, const char *name, e
     (void)err;
     if (!needed || (net->tied && w == &net->model.output))
         return true;
-    const struct parameter *p = &net->parameters[net->capacity++]; // counts them again
     (void)name;
+    const struct parameter *p = &net->parameters[net->placed++];
     w->packed = net->values + p->first;
     return true;
 }
@@ -96,7 +96,6 @@ static bool lay_out(struct network *net, bool gradients, struct error *err)
         !(net->values = memory_array(net->n_values, sizeof *net->values, "weights", err)) ||
         (gradients && !(net->gradients = memory_array(net->n_values, sizeof *net->gradients, "gradients", err))))
         return false;
-    net->capacity = 0;
     return model_each_weight(&net->model, place_parameter, net, err);
 }
 

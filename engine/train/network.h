@@ -18,7 +18,7 @@ struct parameter {
 struct network {
     struct model model; // configuration, layers; no file, no backend
     struct parameter *parameters;
-    size_t n_parameters, capacity;
+    size_t n_parameters, capacity, placed;
     size_t n_values;
     float *values, *gradients; // gradients NULL: only for the forward pass
     bool tied;                 // the output is the token embedding
@@ -46,7 +46,7 @@ bool network_new(struct network *net, const struct train_shape *shape, uint64_t 
 bool network_read(struct network *net, struct model_file *file, struct error *err) MUST_CHECK;
 void network_free(struct network *net);
 
-/* The file of a network in F32, with the vocabulary of another file. `entries` are written besides ("jeoul.seed" …). */
+/* Writes the network in F32, with the vocabulary of another file. */
 bool network_write(const struct network *net, const struct train_shape *shape, const struct model_file *vocabulary, const char *path,
                    struct error *err) MUST_CHECK;
 

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK_VALUES = 1 << 14 };
-
 static const double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, pi = 3.14159265358979323846;
 
 double trainer_rate(const struct train_settings *s, int64_t step)
@@ -21,9 +19,9 @@ double trainer_rate(const struct train_settings *s, int64_t step)
 static void squares_thread(void *context, int thread, int threads)
 {
     struct trainer *t = context;
-    size_t blocks = (t->net.n_values + BLOCK_VALUES - 1) / BLOCK_VALUES;
+    size_t blocks = (t->net.n_values + NORM_BLOCK - 1) / NORM_BLOCK;
     for (size_t i = (size_t)thread; i < blocks; i += (size_t)threads) {
-        size_t first = i * BLOCK_VALUES, n = t->net.n_values - first < BLOCK_VALUES ? t->net.n_values - first : BLOCK_VALUES;
+        size_t first = i * NORM_BLOCK, n = t->net.n_values - first < NORM_BLOCK ? t->net.n_values - first : NORM_BLOCK;
         t->block_squares[i] = t->kernels->training->sum_squares(t->net.gradients + first, (int64_t)n);
     }
 }
@@ -54,7 +52,7 @@ double trainer_update(struct trainer *t, double rate)
 {
     double squares = 0;
     pool_run(t->pool, squares_thread, t);
-    for (size_t i = 0; i < (t->net.n_values + BLOCK_VALUES - 1) / BLOCK_VALUES; i++)
+    for (size_t i = 0; i < (t->net.n_values + NORM_BLOCK - 1) / NORM_BLOCK; i++)
         squares += t->block_squares[i];
     double norm = sqrt(squares), clip = t->settings.clip;
     struct update update = {.t = t,

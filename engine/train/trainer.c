@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 1024, BLOCK_VALUES = 1 << 14 };
+enum { MAX_THREADS = 1024 };
 
 /* --- opening
  * ------------------------------------------------------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ static bool open_arrays(struct trainer *t, struct error *err)
            (t->row_tokens = memory_array(rows, sizeof(int32_t), "rows", err)) &&
            (t->row_targets = memory_array(rows, sizeof(int32_t), "rows", err)) &&
            (t->row_starts = memory_array(rows + 1, sizeof(int32_t), "rows", err)) &&
-           (t->block_squares = memory_array(n / BLOCK_VALUES + 1, sizeof(double), "gradients", err));
+           (t->block_squares = memory_array(n / NORM_BLOCK + 1, sizeof(double), "gradients", err));
 }
 
 static bool open_teacher(struct trainer *t, struct model_file *file, struct error *err)

@@ -4,6 +4,8 @@
 
 #include "engine/train/loss.h"
 
+enum { NORM_BLOCK = 1 << 14 }; // gradients whose squares are one sum
+
 struct trainer {
     struct arena arena;       // names
     struct train_shape shape; // its strings are the arena's
@@ -23,7 +25,7 @@ struct trainer {
     /* the step's rows */
     int32_t *row_tokens, *row_targets; // [tokens_per_step]
     int32_t *row_starts;               // [tokens_per_step + 1]
-    double *block_squares;             // for the gradient's norm
+    double *block_squares;             // of each NORM_BLOCK, for the gradient's norm
 };
 
 /* Sequences from the cursor on, whole, as many as fit; cut where they are longer than the context. Moves the cursor. */

@@ -1,7 +1,9 @@
 /* What threads share, as a plain program for ThreadSanitizer (Criterion's own processes do not run under it): the pool with changing
- * numbers of threads, and the engine over every operation. Exits with 1 when a result is wrong; ThreadSanitizer tells of races. */
+ * numbers of threads, the engine over every operation, and training. Exits with 1 when a result is wrong; ThreadSanitizer tells of races.
+ */
 #include "engine/cpu/pool.h"
 #include "engine/engine.h"
+#include "engine/train.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -76,10 +78,52 @@ static int check_engine(const char *path)
     return wrong;
 }
 
+/* The same losses from one thread and from many. */
+static int check_training(void)
+{
+    enum { LENGTH = 6, SEQUENCES = 12, STEPS = 3 };
+    struct error err = {0};
+    int32_t tokens[LENGTH * SEQUENCES];
+    size_t starts[SEQUENCES + 1];
+    for (int i = 0; i < LENGTH * SEQUENCES; i++)
+        tokens[i] = i * 5 % 40;
+    for (size_t i = 0; i <= SEQUENCES; i++)
+        starts[i] = i * LENGTH;
+    struct train_data data = {.tokens = tokens, .starts = starts, .n_sequences = SEQUENCES};
+    struct train_shape shape = {.name = "threads",
+                                .arch = "qwen3moe",
+                                .n_layers = 2,
+                                .n_embd = 32,
+                                .n_heads = 2,
+                                .n_kv_heads = 1,
+                                .head_dim = 16,
+                                .n_vocab = 40,
+                                .context_length = 16,
+                                .n_experts = 4,
+                                .top_k = 2,
+                                .n_ff = 32,
+                                .tied = true,
+                                .rope_base = 10000,
+                                .deviation = 0.1};
+    struct train_losses losses[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        struct train_settings settings = {
+            .seed = 1, .steps = STEPS, .tokens_per_step = LENGTH * SEQUENCES, .rate = 1e-2, .clip = 1, .threads = i ? THREADS : 1};
+        struct trainer *trainer = trainer_open(&shape, &settings, &data, NULL, &err);
+        for (int step = 0; trainer && step < STEPS; step++)
+            if (!trainer_step(trainer, &losses[i], &err))
+                break;
+        trainer_close(trainer);
+    }
+    if (err.code)
+        fprintf(stderr, "%s\n", err.message);
+    return losses[0].step != STEPS || memcmp(&losses[0], &losses[1], sizeof losses[0]) != 0;
+}
+
 int main(void)
 {
-    int failed =
-        check_pool() + check_engine("tests/data/goldens/olmoe/model.gguf") + check_engine("tests/data/goldens/olmoe_q8_0/model.gguf");
-    printf("%d passed, %d failed\n", 3 - failed, failed);
+    int failed = check_training() + check_pool() + check_engine("tests/data/goldens/olmoe/model.gguf") +
+                 check_engine("tests/data/goldens/olmoe_q8_0/model.gguf");
+    printf("%d passed, %d failed\n", 4 - failed, failed);
     return failed != 0;
 }
