@@ -75,12 +75,23 @@ static bool resume_csv(struct training *t, struct error *err)
     return ok && text_ok(&t->csv, err);
 }
 
+/* What the last step before this session came to. */
+static void read_last_line(struct training *t)
+{
+    const char *end = t->csv.bytes + t->csv.length - 1, *line = memrchr(t->csv.bytes, '\n', (size_t)(end - t->csv.bytes));
+    if (line) // else there is only the header
+        (void)sscanf(line + 1, "%" SCNd64 ",%" SCNd64 ",%lf,%lf", &t->last.step, &t->last.tokens, &t->last.total, &t->last.cross_entropy);
+}
+
 static bool resume(struct training *t, struct error *err)
 {
     char path[4096];
     if (access(below(t, "checkpoint", path), F_OK) != 0)
         return true;
-    return trainer_load(t->trainer, path, err) && resume_csv(t, err);
+    if (!trainer_load(t->trainer, path, err) || !resume_csv(t, err))
+        return false;
+    read_last_line(t);
+    return true;
 }
 
 static bool open_training(struct cli *cli, struct training *t, bool distill, struct error *err)
@@ -176,13 +187,12 @@ static void print_json(const struct training *t)
     cJSON_AddNumberToObject(root, "step", (double)trainer_steps_made(t->trainer));
     cJSON_AddNumberToObject(root, "steps", t->config.settings.steps);
     cJSON_AddNumberToObject(root, "fresh_cross_entropy", t->fresh_loss);
-    if (t->tokens) {
-        cJSON_AddNumberToObject(root, "cross_entropy", t->last.cross_entropy);
-        cJSON_AddNumberToObject(root, "tokens", (double)t->last.tokens);
+    cJSON_AddNumberToObject(root, "cross_entropy", t->last.cross_entropy);
+    cJSON_AddNumberToObject(root, "tokens", (double)t->last.tokens);
+    if (t->tokens)
         cJSON_AddNumberToObject(root, "tok_per_s", (double)t->tokens * 1e9 / (double)t->ns);
-    } else // every step was made before
-        for (size_t i = 0; i < 3; i++)
-            cJSON_AddNullToObject(root, (const char *const[]){"cross_entropy", "tokens", "tok_per_s"}[i]);
+    else // every step was made before
+        cJSON_AddNullToObject(root, "tok_per_s");
     cJSON_AddStringToObject(root, "isa", facts.isa);
     cJSON_AddNumberToObject(root, "threads", facts.threads);
     char *text = cJSON_Print(root);

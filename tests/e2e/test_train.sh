@@ -26,7 +26,7 @@ for file in checkpoint loss.csv model.gguf vocabulary.gguf; do
 done
 check "the loss curve is a picture" grep -q '<svg' whole/moe/loss.svg
 check "the loss curve has every step" bash -c '[ "$(wc -l <whole/moe/loss.csv)" -eq 13 ]'
-check "train says what came of it" bash -c "$JEOUL train moe.json --out whole --json | jq -e '.step == 12 and .tok_per_s == null and (.corpus_sha256 | length) == 64'"
+check "train says what came of it" bash -c "$JEOUL train moe.json --out whole --json | jq -e '.step == 12 and .tok_per_s == null and .tokens > 1000 and .cross_entropy > 0 and (.corpus_sha256 | length) == 64'"
 check "the model is evaluated" "$JEOUL" eval -m whole/moe/model.gguf --tasks builtin_ko_particles --limit 4
 check "the model is quantised" "$JEOUL" quantize whole/moe/model.gguf moe.q8_0.gguf --type q8_0
 check "the quantised model generates" "$JEOUL" generate -m moe.q8_0.gguf -p '우리는' -n 4
