@@ -7,7 +7,16 @@
 
 #include <string.h>
 
-static const char path[] = "build/test_vocabulary.gguf", other_path[] = "build/test_vocabulary_2.gguf";
+/* Each test is a process of its own, and several run at once. */
+static char path[64], other_path[64];
+
+static void name_files(void)
+{
+    snprintf(path, sizeof path, "build/test_vocabulary_%d.gguf", (int)getpid());
+    snprintf(other_path, sizeof other_path, "build/test_vocabulary_%d_2.gguf", (int)getpid());
+}
+
+TestSuite(vocabulary_train, .init = name_files);
 
 struct learned {
     struct model_file *file;
