@@ -84,6 +84,7 @@ endef
 $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
 
 # --- tests: tests/ROOM/test_UNIT.c is a Criterion program that links its room and those to the right of it --------------------------------
+# Criterion stands before the libraries: its main, not harness's.
 rooms_from = $(if $(filter $(1),$(firstword $(2))),$(2),$(call rooms_from,$(1),$(wordlist 2,99,$(2))))
 test_program = $(patsubst tests/%.c,$(OUT)/tests/%,$(1))
 TEST_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard tests/$(room)/test_*.c)))
@@ -93,7 +94,7 @@ define test_rules
 $(foreach source,$(filter tests/$(1)/%,$(TEST_SOURCES)),$(call test_program,$(source))): \
 $(OUT)/tests/$(1)/%: tests/$(1)/%.c tests/support.h $(foreach room,$(call rooms_from,$(1),$(ROOMS)),$(call library,$(room)))
 	@mkdir -p $$(@D)
-	$$(COMPILE) -o $$@ $$< $(foreach room,$(call rooms_from,$(1),$(ROOMS)),$(call library,$(room))) $$(LDFLAGS) $$(LDLIBS) -lcriterion
+	$$(COMPILE) -o $$@ $$< -lcriterion $(foreach room,$(call rooms_from,$(1),$(ROOMS)),$(call library,$(room))) $$(LDFLAGS) $$(LDLIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 

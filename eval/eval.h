@@ -181,6 +181,14 @@ bool eval_run_through(const struct eval_answerer *answerer, const struct eval_ta
 double eval_group(const double *scores, const double *sizes, size_t n, bool by_size);
 double eval_group_stderr(const double *stderrs, const double *sizes, size_t n);
 
+/* Two models' logits [n] at one position of a text in which `token` follows. */
+struct eval_divergence {
+    double kl;                     // of the reference p from the model q, in nats: Σ p ln(p ÷ q) (Kullback and Leibler 1951)
+    bool same_best;                // the most likely token is the same, the lowest id on a tie
+    double log_p, log_p_reference; // natural logarithms of the token's probability, by the model and by the reference
+};
+struct eval_divergence eval_divergence_of(const float *logits, const float *reference, size_t n, size_t token);
+
 /* Two models' logits on the same tokens. Zero-initialise, add each position's rows of n logits, read the figures: NMSE = Σ(a − b)² ÷ Σb²
  * over all of them, mean Kullback–Leibler divergence of the reference from the logits in nats, share of positions with the same best token.
  * All NaN where nothing was added. */

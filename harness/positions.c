@@ -39,21 +39,49 @@ bool positions_read(const char *path, struct token_list *list, struct error *err
     return ok;
 }
 
+bool walk_open(struct walk *walk, struct engine *engine, int most, struct error *err)
+{
+    *walk = (struct walk){.engine = engine, .seq = -1, .most = most, .n_vocab = (size_t)engine_facts(engine).n_vocab};
+    walk->rows = memory_array((size_t)most, sizeof *walk->rows, "rows", err);
+    walk->logits = walk->rows ? memory_array((size_t)most * walk->n_vocab, sizeof *walk->logits, "logits", err) : NULL;
+    return walk->logits != NULL;
+}
+
+bool walk_begin(struct walk *walk, struct error *err)
+{
+    if (walk->seq >= 0)
+        engine_seq_free(walk->engine, walk->seq);
+    walk->seq = engine_seq_new(walk->engine, err);
+    return walk->seq >= 0;
+}
+
+bool walk_step(struct walk *walk, const int32_t *tokens, int n, int first, struct error *err)
+{
+    for (int i = 0; i < n; i++)
+        walk->rows[i] = (struct engine_row){.seq = walk->seq,
+                                            .token = tokens[i],
+                                            .want = i < first ? ENGINE_WANT_NOTHING : ENGINE_WANT_LOGITS,
+                                            .logits = walk->logits + (size_t)i * walk->n_vocab};
+    return engine_step(walk->engine, walk->rows, n, err);
+}
+
+void walk_close(struct walk *walk)
+{
+    if (walk->engine && walk->seq >= 0)
+        engine_seq_free(walk->engine, walk->seq);
+    free(walk->rows);
+    free(walk->logits);
+    *walk = (struct walk){.seq = -1};
+}
+
 bool positions_each(struct engine *engine, const struct token_list *tokens, int chunk, positions_fn *fn, void *context, struct error *err)
 {
-    size_t n_vocab = (size_t)engine_facts(engine).n_vocab;
-    struct engine_row *rows = memory_array((size_t)chunk, sizeof *rows, "rows", err);
-    float *logits = rows ? memory_array((size_t)chunk * n_vocab, sizeof *logits, "logits", err) : NULL;
-    int seq = logits ? engine_seq_new(engine, err) : -1;
-    bool ok = seq >= 0;
+    struct walk walk;
+    bool ok = walk_open(&walk, engine, chunk, err) && walk_begin(&walk, err);
     for (size_t at = 0; ok && at < tokens->count; at += (size_t)chunk) {
         int n = tokens->count - at < (size_t)chunk ? (int)(tokens->count - at) : chunk;
-        for (int i = 0; i < n; i++)
-            rows[i] = (struct engine_row){
-                .seq = seq, .token = tokens->ids[at + (size_t)i], .want = ENGINE_WANT_LOGITS, .logits = logits + (size_t)i * n_vocab};
-        ok = engine_step(engine, rows, n, err) && fn(context, at, n, logits, err);
+        ok = walk_step(&walk, tokens->ids + at, n, 0, err) && fn(context, at, n, walk.logits, err);
     }
-    free(rows);
-    free(logits);
+    walk_close(&walk);
     return ok;
 }

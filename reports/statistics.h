@@ -52,6 +52,16 @@ double statistics_jensen_shannon(const double *a, const double *b, size_t n);
  * seeded). NaN when n = 0; the value alone when n = 1. */
 bool statistics_paired(const double *a, const double *b, size_t n, uint64_t seed, struct interval *out, struct error *err) MUST_CHECK;
 
+/* The mean of values that come in blocks of unequal size and depend on each other within one (tokens of a text): Σ sums ÷ Σ sizes. Its
+ * standard error is the one of a ratio of block totals, √(n ÷ (n − 1) · Σ (sumᵢ − mean · sizeᵢ)²) ÷ Σ sizes (Cochran 1977, chapter 6), its
+ * 95 % interval the percentiles of a bootstrap that draws whole blocks (seeded). Sizes are positive; fewer than two blocks have neither
+ * (NaN). */
+struct block_mean {
+    double value, stderr_, low, high;
+};
+bool statistics_blocks(const double *sums, const double *sizes, size_t n, uint64_t seed, struct block_mean *out,
+                       struct error *err) MUST_CHECK;
+
 /* McNemar's test, exact (McNemar 1947; binomial, two-sided): of n items that only one of two systems has right, `wins` are one's. 1 for n =
  * 0. */
 double statistics_mcnemar(uint64_t wins, uint64_t n);

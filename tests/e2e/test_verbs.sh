@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Every verb on small models; bad input; help.
 
-for verb in run bench roofline eval tasks fetch nightly compare report results system inspect synth corpus train distill quantize generate tokenize logits help; do
+for verb in run bench roofline eval kl tasks fetch nightly compare report results system inspect synth corpus train distill quantize generate tokenize logits help; do
     check "$verb --help ends with an example" bash -c "$JEOUL $verb --help | tail -2 | grep -q 'jeoul'"
     check "$verb --help fits 100 columns and a screen" bash -c "$JEOUL $verb --help | awk 'length(\$0) > 100 {exit 1} END {exit NR > 32}'"
 done
