@@ -151,6 +151,30 @@ size_t utf8_length(const char *bytes, size_t n)
     return count;
 }
 
+bool utf8_is_space(uint32_t c)
+{
+    static const uint32_t others[] = {0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
+    bool space = c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F) || (c >= 0x2000 && c <= 0x200A);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        space = space || c == others[i];
+    return space;
+}
+
+size_t utf8_words(const char *bytes, size_t n)
+{
+    size_t count = 0;
+    bool inside = false;
+    for (size_t at = 0; at < n;) {
+        uint32_t c = 0;
+        int length = utf8_decode(bytes + at, n - at, &c);
+        bool space = length && utf8_is_space(c);
+        count += !space && !inside;
+        inside = !space;
+        at += length ? (size_t)length : 1;
+    }
+    return count;
+}
+
 static int columns(uint32_t c)
 {
     if (c < 0x20 || (c >= 0x300 && c <= 0x36F) || (c >= 0x200B && c <= 0x200F) || c == 0xFEFF || (c >= 0x1160 && c <= 0x11FF))

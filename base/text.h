@@ -35,6 +35,12 @@ size_t utf8_invalid_at(const char *bytes, size_t n);
 /* The number of code points; invalid bytes count as one each. */
 size_t utf8_length(const char *bytes, size_t n);
 
+/* White space as Python's str.isspace and Unicode see it. */
+bool utf8_is_space(uint32_t code_point);
+
+/* The number of words: what white space parts, in Korean the eojeol. */
+size_t utf8_words(const char *bytes, size_t n);
+
 /* Columns on a terminal: two for Hangul, CJK and full-width forms, none for combining marks, one for the rest. */
 int utf8_columns(const char *string);
 

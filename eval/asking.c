@@ -18,8 +18,11 @@ struct request *asking_request(struct asking *a, int item)
 
 void asking_count_text(struct asking *a, const char *text, size_t tokens)
 {
+    size_t n = strlen(text);
     a->result->text_tokens += (int64_t)tokens;
-    a->result->text_characters += (int64_t)utf8_length(text, strlen(text));
+    a->result->text_characters += (int64_t)utf8_length(text, n);
+    a->result->text_words += (int64_t)utf8_words(text, n);
+    a->result->text_bytes += (int64_t)n;
 }
 
 static size_t without_bos(const struct asking *a, const struct token_list *list)

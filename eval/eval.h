@@ -114,9 +114,9 @@ struct eval_result {
     int n;
     struct eval_metric *metrics;
     int n_metrics;
-    /* for fertility: tokens (without BOS) and Unicode characters of the items' contexts and continuations, each text once;
-     * text_tokens −1: nobody knows them */
-    int64_t text_tokens, text_characters;
+    /* for fertility: tokens (without BOS), Unicode characters, words (parted by white space: eojeol) and UTF-8 bytes of the items' contexts
+     * and continuations, each text once; text_tokens −1: nobody knows them */
+    int64_t text_tokens, text_characters, text_words, text_bytes;
     int64_t prompt_tokens;   // tokens of all requests, as if each were scored on its own
     int64_t computed_tokens; // rows that the engine really computed; −1: the answerer doesn't tell
     int resumed;             // items that were taken from the journal

@@ -7,19 +7,13 @@
 
 size_t request_trailing_space(const char *text, size_t n)
 {
-    static const uint32_t spaces[] = {0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
     size_t end = n;
     while (end > 0) {
         size_t at = end - 1;
         while (at > 0 && ((unsigned char)text[at] & 0xC0) == 0x80)
             at--;
         uint32_t c = 0;
-        if (!utf8_decode(text + at, end - at, &c))
-            break;
-        bool space = c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F) || (c >= 0x2000 && c <= 0x200A);
-        for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
-            space = space || c == spaces[i];
-        if (!space)
+        if (!utf8_decode(text + at, end - at, &c) || !utf8_is_space(c))
             break;
         end = at;
     }

@@ -162,7 +162,7 @@ cJSON *cell_run(const struct plan *plan, const struct plan_cell *cell, const cha
     cJSON_AddItemToObject(row, "reason", reason[0] ? cJSON_CreateString(reason) : cJSON_CreateNull());
     cJSON_AddNumberToObject(row, "seconds", (double)(clock_ns() - began) * 1e-9);
     if (strcmp(state, "ok") == 0)
-        for (const char *const *key = (const char *const[]){"measurements", "model_info", "tasks", NULL}; *key; key++)
+        for (const char *const *key = (const char *const[]){"measurements", "model_info", "tasks", "expert_load", NULL}; *key; key++)
             if (cJSON_HasObjectItem(result, *key))
                 cJSON_AddItemToObject(row, *key, cJSON_DetachItemFromObject(result, *key));
     cJSON_Delete(result);

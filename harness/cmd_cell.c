@@ -8,6 +8,7 @@
 #include "eval/eval.h"
 #include "harness/counters.h"
 #include "harness/energy.h"
+#include "harness/expert_load.h"
 #include "harness/places.h"
 #include "reports/statistics.h"
 
@@ -227,16 +228,33 @@ static void add_scores(cJSON *measurements, const struct eval_task_info *info, c
     cJSON_AddStringToObject(labels, "language", info->language);
     cJSON_AddNumberToObject(labels, "tokens", (double)r->text_tokens);
     cJSON_AddNumberToObject(labels, "characters", (double)r->text_characters);
+    cJSON_AddNumberToObject(labels, "words", (double)r->text_words);
+    cJSON_AddNumberToObject(labels, "bytes", (double)r->text_bytes);
     add(measurements, "fertility", "tok/1000 characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, NULL, labels);
     add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels_of("task", info->name));
 }
 
-static bool run_eval(struct opened *o, const cJSON *config, cJSON *measurements, cJSON *tasks_out, struct error *err)
+/* A task's scores, and the experts that its tokens went to. */
+static bool run_task(struct opened *o, const struct eval_task *task, const struct eval_options *options, struct expert_load *load,
+                     cJSON *result, struct error *err)
+{
+    struct eval_result r;
+    struct eval_task_info info = eval_task_info(task);
+    if (!expert_load_begin(load, o->engine, err) || !eval_run(o->engine, o->tokenizer, task, options, &r, err))
+        return false;
+    add_task(cJSON_GetObjectItem(result, "tasks"), &info);
+    add_scores(cJSON_GetObjectItem(result, "measurements"), &info, &r);
+    eval_result_free(&r);
+    return expert_load_end(load, o->engine, info.language, err);
+}
+
+static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struct error *err)
 {
     char task_files[4096], builtin[4096];
     struct eval_places places = {
         .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
     struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
+    struct expert_load load = {.n_layers = o->info.n_layers, .n_experts = o->info.n_experts};
     struct engine_options engine = {.kv_tokens = 2 * (size_t)o->info.context_length + 8192};
     struct eval_task **tasks = NULL;
     int count = 0;
@@ -245,16 +263,15 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *measurements,
               (o->engine = engine_open(o->file, &engine, err)) &&
               eval_tasks_open(&places, cJSON_GetStringValue(cJSON_GetObjectItem(config, "tasks")), &tasks, &count, err);
     for (int i = 0; i < count; i++) {
-        struct eval_result r;
-        struct eval_task_info info = eval_task_info(tasks[i]);
-        if (ok && (ok = eval_run(o->engine, o->tokenizer, tasks[i], &options, &r, err))) {
-            add_task(tasks_out, &info);
-            add_scores(measurements, &info, &r);
-            eval_result_free(&r);
-        }
+        ok = ok && run_task(o, tasks[i], &options, &load, result, err);
         eval_task_close(tasks[i]);
     }
     free(tasks);
+    cJSON *json = NULL;
+    ok = ok && expert_load_json(&load, &json, err);
+    if (json)
+        cJSON_AddItemToObject(result, "expert_load", json);
+    expert_load_free(&load);
     return ok;
 }
 
@@ -264,7 +281,8 @@ static bool run_cell(const cJSON *specification, cJSON *result, struct error *er
     const char *path = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "path"));
     const char *model = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "model"));
     const cJSON *config = cJSON_GetObjectItem(specification, "config");
-    cJSON *measurements = cJSON_AddArrayToObject(result, "measurements"), *tasks = cJSON_AddArrayToObject(result, "tasks");
+    cJSON *measurements = cJSON_AddArrayToObject(result, "measurements");
+    cJSON_AddArrayToObject(result, "tasks");
     if (!kind || !config)
         return error_set(err, ERROR_INPUT, "cell: the specification has no kind or config");
     if (strcmp(kind, "limits") == 0)
@@ -276,7 +294,7 @@ static bool run_cell(const cJSON *specification, cJSON *result, struct error *er
     if (ok)
         cJSON_AddItemToObject(result, "model_info", model_json(&o, model, path));
     ok = ok && (strcmp(kind, "bench") == 0  ? run_bench(&o, config, measurements, err)
-                : strcmp(kind, "eval") == 0 ? run_eval(&o, config, measurements, tasks, err)
+                : strcmp(kind, "eval") == 0 ? run_eval(&o, config, result, err)
                                             : error_set(err, ERROR_INPUT, "cell: there is no kind \"%.32s\"", kind));
     open_close(&o);
     return ok;

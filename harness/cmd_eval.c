@@ -91,23 +91,54 @@ static bool evaluate(struct evaluating *e, const struct eval_task *task, struct 
     return ok;
 }
 
-static void finish(struct evaluating *e)
+static double resumed_items(const cJSON *results)
 {
-    cJSON *groups = scores_of_groups(cJSON_GetObjectItem(e->root, "results")), *row, *load = expert_load_json(&e->load);
-    cJSON_AddItemToObject(e->root, "groups", groups);
+    double n = 0;
+    const cJSON *row;
+    cJSON_ArrayForEach(row, results)
+        n += json_real(row, "resumed_items");
+    return n;
+}
+
+/* What is told of all tasks together. */
+static bool conclude(struct evaluating *e, struct error *err)
+{
+    const cJSON *results = cJSON_GetObjectItem(e->root, "results");
+    cJSON *load;
+    cJSON_AddItemToObject(e->root, "groups", scores_of_groups(results));
+    cJSON_AddItemToObject(e->root, "fertility", scores_of_fertility(results));
+    if (!expert_load_json(&e->load, &load, err))
+        return false;
     cJSON_AddItemToObject(e->root, "expert_load", load ? load : cJSON_CreateNull());
-    if (!load)
+    if (load)
+        cJSON_AddNumberToObject(load, "items_left_out", resumed_items(results));
+    else
         cJSON_AddStringToObject(e->root, "expert_load_reason", e->is_remote ? "an endpoint doesn't tell" : "the model has no experts");
-    if (e->json) {
-        char *text = cJSON_Print(e->root);
-        if (text)
-            puts(text);
-        free(text);
-        return;
-    }
-    cJSON_ArrayForEach(row, groups)
+    return true;
+}
+
+static void print_conclusion(const struct evaluating *e)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(e->root, "groups"))
         if (json_real(row, "tasks") > 1)
             scores_print(row, true);
+    scores_print_fertility(cJSON_GetObjectItem(e->root, "fertility"));
+    expert_load_print(cJSON_GetObjectItem(e->root, "expert_load"));
+}
+
+static bool finish(struct evaluating *e, struct error *err)
+{
+    if (!conclude(e, err))
+        return false;
+    if (!e->json) {
+        print_conclusion(e);
+        return true;
+    }
+    char *text = cJSON_Print(e->root);
+    puts(text ? text : "");
+    free(text);
+    return true;
 }
 
 static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct error *err)
@@ -130,9 +161,7 @@ static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct err
         ok = file_commit(&writer, err);
     else if (path)
         file_abandon(&writer);
-    if (ok)
-        finish(e);
-    return ok;
+    return ok && finish(e, err);
 }
 
 /* Names the weights and all that a bit of an answer depends on. */

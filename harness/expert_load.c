@@ -1,7 +1,9 @@
 /* Expert load by language: see expert_load.h. */
 #include "harness/expert_load.h"
 
+#include "base/json.h"
 #include "base/memory.h"
+#include "harness/cli.h"
 #include "reports/statistics.h"
 
 #include <stdio.h>
@@ -89,11 +91,38 @@ static const double *tokens_of(const struct expert_load *load, const char *langu
     return NULL;
 }
 
-cJSON *expert_load_json(const struct expert_load *load)
+static bool add_divergence(const struct expert_load *load, cJSON *root, struct error *err)
 {
     const double *ko = tokens_of(load, "ko"), *en = tokens_of(load, "en");
+    if (!ko || !en) {
+        cJSON_AddNullToObject(root, "divergence");
+        cJSON_AddStringToObject(root, "divergence_reason", "tasks of both languages are needed");
+        return true;
+    }
+    cJSON *divergence = cJSON_AddArrayToObject(root, "divergence");
+    for (int layer = 0; layer < load->n_layers; layer++) {
+        size_t at = (size_t)layer * (size_t)load->n_experts, n = (size_t)load->n_experts;
+        double bits = statistics_jensen_shannon(ko + at, en + at, n);
+        struct chance chance;
+        if (!(bits >= 0))
+            continue;
+        if (!statistics_jensen_shannon_chance(ko + at, en + at, n, (uint64_t)layer, &chance, err))
+            return false;
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "layer", layer);
+        cJSON_AddNumberToObject(one, "bits", bits);
+        cJSON_AddNumberToObject(one, "expected_bits", chance.expected);
+        cJSON_AddNumberToObject(one, "p95_bits", chance.p95);
+        cJSON_AddItemToArray(divergence, one);
+    }
+    return true;
+}
+
+bool expert_load_json(const struct expert_load *load, cJSON **out, struct error *err)
+{
+    *out = NULL;
     if (!load->before)
-        return NULL;
+        return true;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "layers", load->n_layers);
     cJSON_AddNumberToObject(root, "experts", load->n_experts);
@@ -104,21 +133,34 @@ cJSON *expert_load_json(const struct expert_load *load)
         cJSON_AddItemToObject(one, "layers", layers_json(load, load->languages[l].tokens));
         cJSON_AddItemToArray(languages, one);
     }
-    if (!ko || !en) {
-        cJSON_AddNullToObject(root, "divergence");
-        cJSON_AddStringToObject(root, "divergence_reason", "tasks of both languages are needed");
-        return root;
+    if (add_divergence(load, root, err)) {
+        *out = root;
+        return true;
     }
-    cJSON *divergence = cJSON_AddArrayToObject(root, "divergence");
-    for (int layer = 0; layer < load->n_layers; layer++) {
-        size_t at = (size_t)layer * (size_t)load->n_experts;
-        double bits = statistics_jensen_shannon(ko + at, en + at, (size_t)load->n_experts);
-        if (!(bits >= 0))
-            continue;
-        cJSON *one = cJSON_CreateObject();
-        cJSON_AddNumberToObject(one, "layer", layer);
-        cJSON_AddNumberToObject(one, "bits", bits);
-        cJSON_AddItemToArray(divergence, one);
-    }
-    return root;
+    cJSON_Delete(root);
+    return false;
+}
+
+/* The mean over layers of each of a list's numbers. */
+static double mean_of(const cJSON *list, const char *key)
+{
+    double sum = 0;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, list)
+        sum += json_real(one, key);
+    return sum / cJSON_GetArraySize(list);
+}
+
+void expert_load_print(const cJSON *load)
+{
+    const cJSON *one, *divergence = cJSON_GetObjectItem(load, "divergence");
+    if (!cJSON_IsObject(load))
+        return;
+    puts("\nexpert load, means over layers");
+    cJSON_ArrayForEach(one, cJSON_GetObjectItem(load, "languages"))
+        printf("  %s: the busiest expert has %s times the mean\n", json_text(one, "language"),
+               number_for_people(mean_of(cJSON_GetObjectItem(one, "layers"), "imbalance")));
+    if (cJSON_GetArraySize(divergence))
+        printf("  Korean and English differ by %.3g bits (Jensen–Shannon), by chance %.2g\n", mean_of(divergence, "bits"),
+               mean_of(divergence, "expected_bits"));
 }

@@ -25,7 +25,11 @@ void expert_load_free(struct expert_load *load);
 
 /* {"layers", "experts", "languages": [{"language", "layers": [{"layer", "tokens": […], "imbalance": max ÷ mean}]}], "divergence": […]};
  * layers without routed tokens (dense ones) are left out. The divergence is Jensen and Shannon's, in bits, between Korean and English, one
- * object a layer; null with a reason where one of them was not evaluated. NULL for a dense model. */
-cJSON *expert_load_json(const struct expert_load *load);
+ * object a layer, beside what chance alone would give ("expected_bits", "p95_bits"); null with a reason where one of them was not
+ * evaluated. *out is NULL for a dense model. */
+bool expert_load_json(const struct expert_load *load, cJSON **out, struct error *err) MUST_CHECK;
+
+/* That JSON in a few lines for people; nothing where it is null. */
+void expert_load_print(const cJSON *load);
 
 #endif

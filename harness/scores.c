@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "harness/cli.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -50,6 +51,59 @@ static const char *metric_key(const struct eval_metric *m, char *out, size_t n)
     return out;
 }
 
+static const char *const amounts[] = {"tokens", "characters", "words", "bytes"};
+enum { AMOUNTS = 4 };
+
+/* What a tokenizer makes of text, of a row that has the amounts. */
+static void add_fertility(cJSON *row)
+{
+    double tokens = json_real(row, "tokens");
+    const char *reason = isfinite(tokens) ? "no text was tokenized" : not_counted;
+    add_number(row, "tokens_per_1000_characters", 1000 * tokens / json_real(row, "characters"), reason);
+    add_number(row, "tokens_per_word", tokens / json_real(row, "words"), reason);
+    add_number(row, "tokens_per_byte", tokens / json_real(row, "bytes"), reason);
+}
+
+/* Of the texts whose tokens are known. */
+static cJSON *fertility_of(const cJSON *results, const char *language)
+{
+    cJSON *row = cJSON_CreateObject();
+    double sums[AMOUNTS] = {0};
+    bool counted = false;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, results) {
+        if (strcmp(json_text(one, "language"), language) != 0 || !isfinite(json_real(one, "tokens")))
+            continue;
+        counted = true;
+        for (int i = 0; i < AMOUNTS; i++)
+            sums[i] += json_real(one, amounts[i]);
+    }
+    cJSON_AddStringToObject(row, "language", language);
+    for (int i = 0; i < AMOUNTS; i++)
+        add_number(row, amounts[i], counted ? sums[i] : NAN, not_counted);
+    add_fertility(row);
+    return row;
+}
+
+static bool has_language(const cJSON *rows, const char *language)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows)
+        if (strcmp(json_text(row, "language"), language) == 0)
+            return true;
+    return false;
+}
+
+cJSON *scores_of_fertility(const cJSON *results)
+{
+    cJSON *rows = cJSON_CreateArray();
+    const cJSON *one;
+    cJSON_ArrayForEach(one, results)
+        if (!cJSON_IsNull(cJSON_GetObjectItem(one, "scores")) && !has_language(rows, json_text(one, "language")))
+            cJSON_AddItemToArray(rows, fertility_of(results, json_text(one, "language")));
+    return rows;
+}
+
 cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *r)
 {
     cJSON *row = cJSON_CreateObject(), *scores = cJSON_CreateObject();
@@ -74,11 +128,10 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
     cJSON_AddItemToObject(row, "scores", scores);
     if (r->kind == EVAL_CHOICES)
         cJSON_AddNumberToObject(row, "chance", info->chance);
-    bool counted = r->text_tokens >= 0;
-    add_number(row, "tokens_per_1000_characters", counted ? 1000.0 * (double)r->text_tokens / (double)r->text_characters : NAN,
-               counted ? "no text was tokenized" : not_counted);
-    add_number(row, "tokens", counted ? (double)r->text_tokens : NAN, not_counted);
-    cJSON_AddNumberToObject(row, "characters", (double)r->text_characters);
+    const int64_t counted[AMOUNTS] = {r->text_tokens, r->text_characters, r->text_words, r->text_bytes};
+    for (int i = 0; i < AMOUNTS; i++)
+        add_number(row, amounts[i], counted[i] >= 0 ? (double)counted[i] : NAN, not_counted);
+    add_fertility(row);
     cJSON_AddNumberToObject(row, "prompt_tokens", (double)r->prompt_tokens);
     add_number(row, "computed_tokens", r->computed_tokens >= 0 ? (double)r->computed_tokens : NAN, "an endpoint doesn't tell");
     cJSON_AddNumberToObject(row, "resumed_items", r->resumed);
@@ -220,18 +273,48 @@ cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_resul
 /* --- lines for people --------------------------------------------------------------------------------------------------------------------
  */
 
+/* Eighty columns: name, items, score, value, standard error, interval, chance. */
+enum { NAME = 21, LABEL = 13 };
+
 void scores_print_heading(void)
 {
-    printf("%-26s %6s  %-26s %8s %8s %18s %8s\n", "task or group", "n", "score", "value", "stderr", "95 %", "chance");
+    printf("%-*s %6s %-*s %7s %6s %15s %6s\n", NAME, "task or group", "n", LABEL, "score", "value", "stderr", "95 %", "chance");
 }
 
-static void print_number(const cJSON *object, const char *key, double factor, int digits)
+/* Two decimals of a percentage, five digits of anything else. */
+static const char *digits(double value, bool percent, char out[32])
 {
-    double value = json_real(object, key);
     if (isfinite(value))
-        printf(" %8.*f", digits, factor * value);
+        snprintf(out, 32, percent ? "%.2f" : "%.5g", percent ? 100 * value : value);
     else
-        printf(" %8s", "–");
+        snprintf(out, 32, "–");
+    return out;
+}
+
+static void right(const char *text, int width)
+{
+    int pad = width - utf8_columns(text);
+    printf("%*s%s", 1 + (pad > 0 ? pad : 0), "", text);
+}
+
+/* What doesn't fit its column stands on a line of its own. */
+static void print_score(const char *name, const cJSON *score, double chance)
+{
+    bool percent = strcmp(json_text(score, "interval"), "wilson") == 0;
+    char label[64], value[32], low[32], high[32], interval[80];
+    snprintf(label, sizeof label, "%.40s%s", score->string, percent ? " %" : "");
+    bool fits = strlen(name) <= NAME && strlen(label) <= LABEL;
+    if (!fits)
+        printf("%s: %s\n", name, label);
+    printf("%-*s %6.0f %-*s", NAME, fits ? name : "", json_real(score, "n"), LABEL, fits ? label : "");
+    right(digits(json_real(score, "value"), percent, value), 7);
+    right(digits(json_real(score, "stderr"), percent, value), 6);
+    snprintf(interval, sizeof interval, "%s … %s", digits(json_real(score, "ci95_low"), percent, low),
+             digits(json_real(score, "ci95_high"), percent, high));
+    right(isfinite(json_real(score, "ci95_low")) ? interval : "–", 15);
+    if (isfinite(chance) && strncmp(score->string, "acc", 3) == 0)
+        right(digits(chance, true, value), 6);
+    puts("");
 }
 
 void scores_print(const cJSON *row, bool with_norm)
@@ -239,24 +322,26 @@ void scores_print(const cJSON *row, bool with_norm)
     const char *name = cJSON_GetObjectItem(row, "task") ? json_text(row, "task") : json_text(row, "group");
     const cJSON *score;
     if (cJSON_IsNull(cJSON_GetObjectItem(row, "scores")))
-        printf("%-26.40s %6.0f  left out: %s\n", name, json_real(row, "n"), json_text(row, "scores_reason"));
-    cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores")) {
-        if (strcmp(score->string, "acc_bytes") == 0 || (strcmp(score->string, "acc_norm") == 0 && !with_norm))
+        printf("%-*s %6.0f left out: %s\n", NAME, name, json_real(row, "n"), json_text(row, "scores_reason"));
+    cJSON_ArrayForEach(score, cJSON_GetObjectItem(row, "scores"))
+        if (strcmp(score->string, "acc_bytes") != 0 && (strcmp(score->string, "acc_norm") != 0 || with_norm))
+            print_score(name, score, json_real(row, "chance"));
+}
+
+void scores_print_fertility(const cJSON *fertility)
+{
+    const cJSON *row;
+    printf("\n%-*s %10s %12s %10s %10s\n", NAME, "tokens", "of all", "1,000 char.", "a word", "a byte");
+    cJSON_ArrayForEach(row, fertility) {
+        const char *language = json_text(row, "language");
+        if (cJSON_IsNull(cJSON_GetObjectItem(row, "tokens"))) {
+            printf("%-*s %10s  %s\n", NAME, language, "unknown:", json_text(row, "tokens_reason"));
             continue;
-        bool percent = strcmp(json_text(score, "interval"), "wilson") == 0;
-        double factor = percent ? 100 : 1, chance = json_real(row, "chance");
-        int digits = percent ? 2 : 4;
-        char label[64];
-        snprintf(label, sizeof label, "%.40s%s", score->string, percent ? " %" : "");
-        printf("%-26.40s %6.0f  %-26s", name, json_real(score, "n"), label);
-        print_number(score, "value", factor, digits);
-        print_number(score, "stderr", factor, digits);
-        if (isfinite(json_real(score, "ci95_low")))
-            printf(" %8.*f … %-7.*f", digits, factor * json_real(score, "ci95_low"), digits, factor * json_real(score, "ci95_high"));
-        else
-            printf(" %8s   %-7s", "", "–");
-        if (isfinite(chance) && strncmp(score->string, "acc", 3) == 0)
-            printf(" %7.2f", 100 * chance);
+        }
+        printf("%-*s %10.0f", NAME, language, json_real(row, "tokens"));
+        right(number_for_people(json_real(row, "tokens_per_1000_characters")), 12);
+        right(number_for_people(json_real(row, "tokens_per_word")), 10);
+        right(number_for_people(json_real(row, "tokens_per_byte")), 10);
         puts("");
     }
 }

@@ -12,8 +12,15 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
 /* Groups of such results: each score micro (over all items) and macro (the mean of its tasks), over the tasks that have it. */
 cJSON *scores_of_groups(const cJSON *results);
 
+/* Tokenizer fertility by language over the evaluated texts of such results: [{"language", "tokens", "characters", "words", "bytes",
+ * "tokens_per_1000_characters", "tokens_per_word", "tokens_per_byte"}]. */
+cJSON *scores_of_fertility(const cJSON *results);
+
 /* One item, as a line of --samples. */
 cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_result *result, int index);
+
+/* The rows of scores_of_fertility as a table. */
+void scores_print_fertility(const cJSON *fertility);
 
 void scores_print_heading(void);
 /* A line for each score of a task or group that people look at; all of them are in the JSON. */

@@ -106,19 +106,3 @@ struct interval statistics_wilson(uint64_t k, uint64_t n)
     double half = z / (1 + z2 / count) * sqrt(p * (1 - p) / count + z2 / (4 * count * count));
     return (struct interval){p, k == 0 ? 0 : centre - half, k == n ? 1 : centre + half}; // exact at the ends
 }
-
-double statistics_jensen_shannon(const double *a, const double *b, size_t n)
-{
-    double sum_a = 0, sum_b = 0, bits = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum_a += a[i];
-        sum_b += b[i];
-    }
-    if (!(sum_a > 0) || !(sum_b > 0))
-        return NAN;
-    for (size_t i = 0; i < n; i++) {
-        double p = a[i] / sum_a, q = b[i] / sum_b, m = (p + q) / 2;
-        bits += (p > 0 ? p * log2(p / m) : 0) / 2 + (q > 0 ? q * log2(q / m) : 0) / 2;
-    }
-    return fmax(0, bits);
-}

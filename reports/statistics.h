@@ -48,6 +48,15 @@ bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, 
  * them has no counts. */
 double statistics_jensen_shannon(const double *a, const double *b, size_t n);
 
+/* What that divergence comes to by chance where both have one distribution, the pooled one: mean and 95th percentile of 1,000 seeded draws
+ * of as many counts, each on its own. About (n − 1) ÷ (8 ln 2) · (1/Σa + 1/Σb) where counts are large (the χ² approximation). NaN where one
+ * has no counts. */
+struct chance {
+    double expected, p95;
+};
+bool statistics_jensen_shannon_chance(const double *a, const double *b, size_t n, uint64_t seed, struct chance *out,
+                                      struct error *err) MUST_CHECK;
+
 /* Two systems on the same n items: the mean of b − a, with the 95 % percentile interval of a paired bootstrap (items drawn together,
  * seeded). NaN when n = 0; the value alone when n = 1. */
 bool statistics_paired(const double *a, const double *b, size_t n, uint64_t seed, struct interval *out, struct error *err) MUST_CHECK;

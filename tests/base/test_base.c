@@ -77,6 +77,24 @@ Test(text, hangul_takes_two_columns)
     cr_assert_eq(utf8_length("저울 1", strlen("저울 1")), 4);
 }
 
+Test(text, words_are_what_white_space_parts)
+{
+    static const struct {
+        const char *text;
+        size_t words;
+    } cases[] = {{"", 0},
+                 {" \t\n", 0},
+                 {"one", 1},
+                 {" two words ", 2},
+                 {"저울은 값을 잰다.", 3},
+                 {"가\u00A0나\u3000다", 3},
+                 {"a\u200Bb", 1},
+                 /* no white space */ {"\xFF \xFF", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_eq(utf8_words(cases[i].text, strlen(cases[i].text)), cases[i].words, "%s", cases[i].text);
+    cr_expect(utf8_is_space(0x2028) && utf8_is_space(0x1F) && !utf8_is_space(0x180E) && !utf8_is_space('_'));
+}
+
 Test(json, unknown_key_names_the_nearest_allowed_one)
 {
     struct error err = {0};

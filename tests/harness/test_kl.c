@@ -13,7 +13,7 @@ static struct model_file *file;
 static struct tokenizer *open_bytes(void)
 {
     struct error err = {0};
-    struct tokenizer *tokenizer;
+    struct tokenizer *tokenizer = NULL;
     file = model_file_open("tests/data/goldens/olmoe/model.gguf", &err);
     cr_assert(file && (tokenizer = tokenizer_open(file, &err)), "%s", err.message);
     return tokenizer;

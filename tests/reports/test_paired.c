@@ -45,18 +45,6 @@ Test(paired, difference_of_shares_as_published)
     cr_expect_float_eq(i.high, 0.3339, 5e-5);
 }
 
-Test(paired, divergence_of_loads)
-{
-    const double a[] = {10, 0}, b[] = {0, 3}, c[] = {20, 0}, none[] = {0, 0};
-    cr_expect_float_eq(statistics_jensen_shannon(a, b, 2), 1, 1e-12);
-    cr_expect_float_eq(statistics_jensen_shannon(a, c, 2), 0, 1e-12);
-    cr_expect(isnan(statistics_jensen_shannon(a, none, 2)));
-    const double p[] = {1, 1}, q[] = {3, 1};
-    double m0 = 0.625, m1 = 0.375,
-           wanted = 0.25 * log2(0.5 / m0) + 0.25 * log2(0.5 / m1) + 0.375 * log2(0.75 / m0) + 0.125 * log2(0.25 / m1);
-    cr_expect_float_eq(statistics_jensen_shannon(p, q, 2), wanted, 1e-12);
-}
-
 static void add(cJSON *lines, const char *task, const char *language, int doc, int gold, double acc)
 {
     char text[256];
