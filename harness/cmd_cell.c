@@ -234,6 +234,22 @@ static void add_scores(cJSON *measurements, const struct eval_task_info *info, c
     add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels_of("task", info->name));
 }
 
+/* Imbalance and entropy of each language, as means over layers. */
+static void add_routing(cJSON *measurements, const cJSON *load)
+{
+    const cJSON *one, *layer;
+    cJSON_ArrayForEach(one, cJSON_GetObjectItem(load, "languages")) {
+        double imbalance = 0, entropy = 0;
+        int n = cJSON_GetArraySize(cJSON_GetObjectItem(one, "layers"));
+        cJSON_ArrayForEach(layer, cJSON_GetObjectItem(one, "layers")) {
+            imbalance += json_real(layer, "imbalance") / n;
+            entropy += json_real(layer, "entropy") / n;
+        }
+        add(measurements, "expert_imbalance", "ratio", n ? imbalance : NAN, NULL, labels_of("language", json_text(one, "language")));
+        add(measurements, "routing_entropy", "ratio", n ? entropy : NAN, NULL, labels_of("language", json_text(one, "language")));
+    }
+}
+
 /* A task's scores, and the experts that its tokens went to. */
 static bool run_task(struct opened *o, const struct eval_task *task, const struct eval_options *options, struct expert_load *load,
                      cJSON *result, struct error *err)
@@ -269,8 +285,10 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struc
     free(tasks);
     cJSON *json = NULL;
     ok = ok && expert_load_json(&load, &json, err);
-    if (json)
+    if (json) {
+        add_routing(cJSON_GetObjectItem(result, "measurements"), json);
         cJSON_AddItemToObject(result, "expert_load", json);
+    }
     expert_load_free(&load);
     return ok;
 }

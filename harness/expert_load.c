@@ -6,6 +6,7 @@
 #include "harness/cli.h"
 #include "reports/statistics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,15 @@ static double sum_of(const double *values, int n, double *greatest)
     return sum;
 }
 
+/* In bits, ÷ log2 n: 1 where all have the same. */
+static double entropy_of(const double *values, int n, double sum)
+{
+    double bits = 0;
+    for (int i = 0; i < n; i++)
+        bits -= values[i] > 0 ? values[i] / sum * log2(values[i] / sum) : 0;
+    return n > 1 ? bits / log2(n) : 1;
+}
+
 static cJSON *layers_json(const struct expert_load *load, const double *tokens)
 {
     cJSON *layers = cJSON_CreateArray();
@@ -77,6 +87,7 @@ static cJSON *layers_json(const struct expert_load *load, const double *tokens)
         cJSON *one = cJSON_CreateObject();
         cJSON_AddNumberToObject(one, "layer", layer);
         cJSON_AddNumberToObject(one, "imbalance", greatest * load->n_experts / sum);
+        cJSON_AddNumberToObject(one, "entropy", entropy_of(row, load->n_experts, sum));
         cJSON_AddItemToObject(one, "tokens", cJSON_CreateDoubleArray(row, load->n_experts));
         cJSON_AddItemToArray(layers, one);
     }

@@ -23,7 +23,8 @@ bool expert_load_begin(struct expert_load *load, const struct engine *engine, st
 bool expert_load_end(struct expert_load *load, const struct engine *engine, const char *language, struct error *err) MUST_CHECK;
 void expert_load_free(struct expert_load *load);
 
-/* {"layers", "experts", "languages": [{"language", "layers": [{"layer", "tokens": […], "imbalance": max ÷ mean}]}], "divergence": […]};
+/* {"layers", "experts", "languages": [{"language", "layers": [{"layer", "tokens": […], "imbalance": max ÷ mean, "entropy": ÷ log2
+ * experts}]}], "divergence": […]};
  * layers without routed tokens (dense ones) are left out. The divergence is Jensen and Shannon's, in bits, between Korean and English, one
  * object a layer, beside what chance alone would give ("expected_bits", "p95_bits"); null with a reason where one of them was not
  * evaluated. *out is NULL for a dense model. */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "reports/cost.h"
+#include "reports/expert_load.h"
 #include "reports/interval_json.h"
 #include "reports/statistics.h"
 
@@ -134,8 +135,9 @@ static cJSON *accuracy_row(const struct deriving *d, const char *model, const ch
     row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "model", model);
     cJSON_AddStringToObject(row, "language", language);
-    for (const char *const *key = (const char *const[]){"n", "correct", "chance_sum", "macro_sum", "tokens", "characters", NULL}; *key;
-         key++)
+    for (const char *const *key =
+             (const char *const[]){"n", "correct", "chance_sum", "macro_sum", "tokens", "characters", "words", "bytes", NULL};
+         *key; key++)
         cJSON_AddNumberToObject(row, *key, 0);
     cJSON_AddArrayToObject(row, "tasks");
     cJSON_AddItemToArray(rows, row);
@@ -145,8 +147,13 @@ static cJSON *accuracy_row(const struct deriving *d, const char *model, const ch
 static void increase(cJSON *row, const char *key, double by)
 {
     cJSON *value = cJSON_GetObjectItem(row, key);
-    if (value)
+    if (value && isfinite(by)) // a document of an older version doesn't have them all
         cJSON_SetNumberValue(value, value->valuedouble + by);
+}
+
+static void add_ratio(cJSON *row, const char *key, double of, double by)
+{
+    cJSON_AddItemToObject(row, key, by > 0 ? cJSON_CreateNumber(of / by) : cJSON_CreateNull());
 }
 
 static void derive_accuracy(struct deriving *d)
@@ -162,6 +169,8 @@ static void derive_accuracy(struct deriving *d)
         if (strcmp(json_text(m, "metric"), "fertility") == 0) {
             increase(row, "tokens", json_real(labels, "tokens"));
             increase(row, "characters", json_real(labels, "characters"));
+            increase(row, "words", json_real(labels, "words"));
+            increase(row, "bytes", json_real(labels, "bytes"));
         }
         if (strcmp(json_text(m, "metric"), "acc") != 0)
             continue;
@@ -180,12 +189,13 @@ static void derive_accuracy(struct deriving *d)
         cJSON_AddItemToArray(cJSON_GetObjectItem(row, "tasks"), one);
     }
     cJSON_ArrayForEach(row, rows) {
-        double n = json_real(row, "n"), characters = json_real(row, "characters");
+        double n = json_real(row, "n");
         cJSON_AddItemToObject(row, "acc", interval_json(statistics_wilson((uint64_t)json_real(row, "correct"), (uint64_t)n)));
         cJSON_AddNumberToObject(row, "acc_macro", json_real(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")));
         cJSON_AddNumberToObject(row, "chance", json_real(row, "chance_sum") / n);
-        cJSON_AddItemToObject(row, "fertility",
-                              characters > 0 ? cJSON_CreateNumber(1000 * json_real(row, "tokens") / characters) : cJSON_CreateNull());
+        add_ratio(row, "fertility", 1000 * json_real(row, "tokens"), json_real(row, "characters"));
+        add_ratio(row, "fertility_words", json_real(row, "tokens"), json_real(row, "words"));
+        add_ratio(row, "fertility_bytes", json_real(row, "tokens"), json_real(row, "bytes"));
         cJSON_DeleteItemFromObject(row, "chance_sum");
         cJSON_DeleteItemFromObject(row, "macro_sum");
     }
@@ -319,7 +329,7 @@ cJSON *report_figures(const cJSON *run, const char *prices, struct error *err)
     derive_lists(&d);
     bool ok = derive_throughput(&d);
     derive_accuracy(&d);
-    ok = ok && derive_cost(&d, prices);
+    ok = ok && derive_cost(&d, prices) && expert_load_derive(run, d.figures, err);
     if (ok)
         return d.figures;
     cJSON_Delete(d.figures);

@@ -53,4 +53,7 @@ void page_throughput_chart(struct page *page);
 void page_accuracy_chart(struct page *page);
 void page_cost_chart(struct page *page);
 
+/* Expert load: charts, table and what they mean (page_experts.c). */
+void page_expert_load(struct page *page);
+
 #endif

@@ -122,6 +122,33 @@ static void section_system(struct page *p)
     text_add_string(&p->html, "</table></div>\n");
 }
 
+static void fertility_table(struct page *p)
+{
+    const cJSON *row;
+    text_format(
+        &p->html,
+        "<h3>%s</h3>\n<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th><th>%s</th><th>%s</th>"
+        "</tr>\n",
+        page_say(p, "토크나이저가 글을 나누는 방식", "What the tokenizer makes of text"), page_say(p, "모델", "model"),
+        page_say(p, "언어", "language"), page_say(p, "토큰", "tokens"), page_say(p, "토큰/천 글자", "tok/1,000 characters"),
+        page_say(p, "토큰/어절", "tok/word"), page_say(p, "토큰/UTF-8 바이트", "tok/UTF-8 byte"));
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "accuracy")) {
+        text_add_string(&p->html, "<tr>");
+        page_cell_text(&p->html, json_text(row, "model"));
+        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", page_language(p, json_text(row, "language")));
+        page_cell_count(&p->html, json_real(row, "tokens"));
+        page_cell_number(&p->html, json_real(row, "fertility"));
+        page_cell_number(&p->html, json_real(row, "fertility_words"));
+        page_cell_number(&p->html, json_real(row, "fertility_bytes"));
+        text_add_string(&p->html, "</tr>\n");
+    }
+    text_format(
+        &p->html, "</table></div>\n<p class=note>%s</p>\n",
+        page_say(p, "평가한 질문과 답의 글자를 센다. 어절은 띄어쓰기로 나뉜 덩어리이다. 같은 언어를 토크나이저끼리 견줄 때만 뜻이 있다.",
+                 "Over the texts of questions and answers. A word is what white space parts. Compare tokenizers on one language, not "
+                 "languages with each other."));
+}
+
 static void section_accuracy(struct page *p)
 {
     const cJSON *row, *task;
@@ -133,9 +160,9 @@ static void section_accuracy(struct page *p)
     page_accuracy_chart(p);
     text_format(&p->html,
                 "<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th>%s</th><th>95 "
-                "%%</th><th>%s</th><th>%s</th></tr>\n",
+                "%%</th><th>%s</th></tr>\n",
                 page_say(p, "모델", "model"), page_say(p, "과제", "task"), page_say(p, "문항", "items"),
-                page_say(p, "정확도 %", "accuracy %"), page_say(p, "찍기 %", "chance %"), page_say(p, "토큰/천 글자", "tok/1,000 ch."));
+                page_say(p, "정확도 %", "accuracy %"), page_say(p, "찍기 %", "chance %"));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "accuracy")) {
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(row, "model"));
@@ -146,7 +173,6 @@ static void section_accuracy(struct page *p)
         page_range(&p->html, cJSON_GetObjectItem(row, "acc"), 100);
         text_add_string(&p->html, "</td>");
         page_cell_number(&p->html, 100 * json_real(row, "chance"));
-        page_cell_number(&p->html, json_real(row, "fertility"));
         text_add_string(&p->html, "</tr>\n");
         cJSON_ArrayForEach(task, cJSON_GetObjectItem(row, "tasks")) {
             text_add_string(&p->html, "<tr><td></td>");
@@ -157,10 +183,11 @@ static void section_accuracy(struct page *p)
             page_range(&p->html, cJSON_GetObjectItem(task, "acc"), 100);
             text_add_string(&p->html, "</td>");
             page_cell_number(&p->html, 100 * json_real(task, "chance"));
-            text_add_string(&p->html, "<td></td></tr>\n");
+            text_add_string(&p->html, "</tr>\n");
         }
     }
     text_add_string(&p->html, "</table></div>\n");
+    fertility_table(p);
 }
 
 static void section_throughput(struct page *p)
@@ -263,10 +290,23 @@ static void section_cost(struct page *p)
                          "Peak, best case: the fastest configuration, used without a pause."));
 }
 
-static void section_counters(struct page *p)
+static bool has_counters(const struct page *p)
 {
     const cJSON *m;
-    page_heading(p, "7. 원인: 카운터", "7. Why: counters");
+    cJSON_ArrayForEach(m, cJSON_GetObjectItem(p->figures, "counters"))
+        if (strncmp(json_text(m, "metric"), "counter:", 8) == 0)
+            return true;
+    return false;
+}
+
+static void counters_table(struct page *p)
+{
+    const cJSON *m;
+    if (!has_counters(p)) {
+        page_paragraph(p, "이 실행에는 카운터를 읽은 처리량 측정이 없다.",
+                       "This run measured no throughput, with which counters are read.");
+        return;
+    }
     text_format(&p->html, "<div class=scroll><table><tr><th class=t>%s</th><th class=t>%s</th><th>%s</th><th class=t>%s</th></tr>\n",
                 page_say(p, "카운터", "counter"), page_say(p, "단계", "phase"), page_say(p, "값", "value"),
                 page_say(p, "값이 없는 까닭", "why there is none"));
@@ -283,6 +323,13 @@ static void section_counters(struct page *p)
     text_format(
         &p->html, "</table></div>\n<p class=note>%s</p>\n",
         page_say(p, "마지막 처리량 칸 하나의 값이며, 모든 스레드를 더했다.", "Of the last throughput cell alone, all threads together."));
+}
+
+static void section_why(struct page *p)
+{
+    page_heading(p, "7. 원인: 카운터와 전문가 부하", "7. Why: counters and expert load");
+    counters_table(p);
+    page_expert_load(p);
 }
 
 static void section_checks(struct page *p)
@@ -360,7 +407,7 @@ static bool write_page(struct page *p)
     section_throughput(p);
     section_energy(p);
     section_cost(p);
-    section_counters(p);
+    section_why(p);
     section_checks(p);
     section_limits_and_method(p);
     return page_finish(p);

@@ -16,8 +16,13 @@ check "every measurement is a value or null with a reason" bash -c "jq -e '.meas
 check "no figure is made from failed cells" bash -c "jq -e '(.throughput | all(.model == \"t\")) and (.failed | length == 5)' out/figures.json"
 for language in ko en; do
     check "the $language page needs no script and no network" bash -c "! grep -qiE '<script|src=|href=\"http' out/report.$language.html"
-    check "the $language page has its charts" bash -c "test \$(grep -c '<svg role' out/report.$language.html) -eq 3"
+    check "the $language page has its charts" bash -c "test \$(grep -c '<svg role' out/report.$language.html) -eq 4"
 done
+check "expert load is in the cells, the figures and both pages" bash -c "jq -e '[.cells[] | select(.kind == \"eval\" and .state == \"ok\").expert_load | .experts == 16] == [true, true]' out/run.json &&
+    jq -e '.expert_load | length == 1 and (.[0].languages | map(.language) == [\"ko\", \"en\"]) and (.[0].layers | length == 4 and all(.bits > .p95_bits))' out/figures.json &&
+    grep -q 'JS divergence (bits)' out/report.en.html && grep -q 'JS 발산 (비트)' out/report.ko.html"
+check "fertility is by character, word and byte" bash -c "jq -e '.accuracy | length == 2 and all((.fertility - 1000 * .tokens / .characters | fabs) < 1e-9 and (.fertility_words - .tokens / .words | fabs) < 1e-9 and (.fertility_bytes - .tokens / .bytes | fabs) < 1e-9)' out/figures.json"
+check "imbalance and entropy are measurements of each language" bash -c "jq -e '[.measurements[] | select(.metric == \"routing_entropy\" or .metric == \"expert_imbalance\")] | length == 4 and all(.value > 0 and (.labels.language | length == 2))' out/run.json"
 check "the Korean page says what it is" grep -q '무작위 가중치' out/report.ko.html
 check "the report can be made again, byte for byte" bash -c "$JEOUL report latest --store out/jeoul.db --out again && cmp out/report.ko.html again/report.ko.html && cmp out/report.en.html again/report.en.html"
 check "results export gives the run document" bash -c "$JEOUL results export latest --store out/jeoul.db | jq -e '.schema == \"jeoul/run/1\"'"
@@ -31,6 +36,9 @@ jq 'del(.measurements[0].reason) | .measurements[0].value = null' exported.json 
 refuse 2 'measurements[0].reason' "$JEOUL" results import bad-run.json --store empty.db
 jq '.measurements[2].value = "fast"' exported.json >bad-run.json
 refuse 2 'measurements[2].value' "$JEOUL" results import bad-run.json --store empty.db
+jq '(.cells[] | select(.kind == "eval").expert_load.languages[0].layers[0].tokens) |= .[1:]' exported.json >bad-run.json
+check "a document's expert load is looked at when it is read" "$JEOUL" results import bad-run.json --store load.db
+refuse 2 'has 15 numbers, the model has 16 experts' "$JEOUL" report latest --store load.db --out load
 jq '.schema = "jeoul/run/9"' exported.json >bad-run.json
 refuse 2 'reads jeoul/run/1' "$JEOUL" results import bad-run.json --store empty.db
 check "a refused run leaves nothing" bash -c "$JEOUL results list --store empty.db --json | jq -e 'length == 0'"
