@@ -204,8 +204,11 @@ void progress_show(struct progress *p, double done, double total)
         fprintf(stderr, "%3.0f %%", 100 * part);
     else
         fputs(p->in_bytes ? bytes_for_people(done) : number_for_people(done), stderr);
-    if (part > 0.01)
-        fprintf(stderr, ", %.0f s left", elapsed / part - elapsed);
+    if (part > 0.01) {
+        double left = elapsed / part - elapsed;
+        bool hours = left >= 7200, minutes = left >= 120;
+        fprintf(stderr, ", %.*f %s left", hours, left / (hours ? 3600 : minutes ? 60 : 1), hours ? "h" : minutes ? "min" : "s");
+    }
     fflush(stderr);
 }
 

@@ -61,10 +61,13 @@ static bool answer(struct evaluating *e, const struct eval_task *task, const str
     return false;
 }
 
-static bool evaluate(struct evaluating *e, const struct eval_task *task, struct error *err)
+static bool evaluate(struct evaluating *e, int index, struct error *err)
 {
+    const struct eval_task *task = e->tasks[index];
     struct eval_task_info info = eval_task_info(task);
-    struct progress progress = progress_begin(info.name);
+    char what[160];
+    snprintf(what, sizeof what, "%.100s (%d of %d)", info.name, index + 1, e->n_tasks);
+    struct progress progress = progress_begin(what);
     struct eval_options options = e->options;
     struct eval_result r;
     options.progress = show;
@@ -156,7 +159,7 @@ static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct err
     }
     bool ok = true;
     for (int i = 0; ok && i < e->n_tasks; i++)
-        ok = evaluate(e, e->tasks[i], err);
+        ok = evaluate(e, i, err);
     if (path && ok)
         ok = file_commit(&writer, err);
     else if (path)
@@ -171,7 +174,14 @@ static bool describe_system(const struct cli *cli, struct evaluating *e, struct 
     const char *path;
     if (!cli_need(cli, "model", &path, err) || !open_fingerprint(path, fingerprint, err))
         return false;
-    snprintf(e->system, sizeof e->system, "%s %s %s %s", fingerprint, engine_facts(e->o.engine).isa, cli_text(cli, "kv", "bf16"),
+    const char *isa = engine_facts(e->o.engine).isa, *kv = cli_text(cli, "kv", "bf16");
+    cJSON *system = cJSON_AddObjectToObject(e->root, "system");
+    cJSON_AddStringToObject(system, "fingerprint", fingerprint);
+    cJSON_AddStringToObject(system, "quantisation", e->o.info.quantisation);
+    cJSON_AddStringToObject(system, "isa", isa);
+    cJSON_AddStringToObject(system, "kv", kv);
+    cJSON_AddBoolToObject(system, "exact", cli_flag(cli, "exact"));
+    snprintf(e->system, sizeof e->system, "%s %s %s %s", fingerprint, isa, kv,
              cli_flag(cli, "exact")     ? "exact"
              : cli_flag(cli, "no-pack") ? "no-pack"
                                         : "");
@@ -243,14 +253,14 @@ const struct cli_verb verb_eval = {
     .name = "eval",
     .arguments = "",
     .summary = "Score a model on Korean and English tasks",
-    .text = "The requests, scores and standard errors of lm-evaluation-harness, beside 95 % intervals;\n"
-            "groups micro and macro. No score depends on --rows, --cache, --threads or --resume.\n"
+    .text = "Scores and standard errors of lm-evaluation-harness, with 95 % intervals; fertility and\n"
+            "expert load by language. No score depends on --rows, --cache, --threads or --resume.\n"
             "A server's key is read from JEOUL_API_KEY, or the file JEOUL_API_KEY_FILE names.",
     .example = "jeoul eval -m model.gguf --tasks builtin_ko,kobest_copa --data evalsets --limit 50",
     .run = run,
     .options = {OPEN_OPTION_MODEL,
                 {"tasks", 0, "NAMES", "tasks and groups, by comma (builtin_ko,builtin_en)"},
-                {"data", 0, "DIR", "where sets that are not built in lie"},
+                {"data", 0, "DIR", "directory of sets (what `jeoul fetch` got)"},
                 {"limit", 0, "N", "the first N items of each task"},
                 {"shots", 0, "K", "few-shot examples (each task's own number)"},
                 {"samples", 0, "FILE", "write one JSON line for each item"},
