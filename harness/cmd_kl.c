@@ -242,8 +242,9 @@ static bool save(struct comparing *c, const char *path, struct error *err)
 
 static void print_side(const char *label, const cJSON *what)
 {
-    printf("%-10s %s %s, %s, K and V in %s%s\n", label, json_text(what, "name"), json_text(what, "quantisation"), json_text(what, "isa"),
-           json_text(what, "kv"), cJSON_IsTrue(cJSON_GetObjectItem(what, "exact")) ? ", float activations" : "");
+    printf("%-10s %s %s, %s, K and V in %s%s%s\n", label, json_text(what, "name"), json_text(what, "quantisation"), json_text(what, "isa"),
+           json_text(what, "kv"), cJSON_IsTrue(cJSON_GetObjectItem(what, "exact")) ? ", float activations" : "",
+           cJSON_IsTrue(cJSON_GetObjectItem(what, "random_weights")) ? " (random weights)" : "");
 }
 
 static bool report(struct comparing *c, struct error *err)

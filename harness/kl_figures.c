@@ -204,9 +204,10 @@ static void line(const cJSON *figures, const char *label, const char *object, co
         const cJSON *at = object ? cJSON_GetObjectItem(row, object) : row;
         char low[32], high[32], text[80];
         digits(factor * json_real(at, key), significant, low);
-        if (second)
+        bool interval = second && isfinite(json_real(at, key));
+        if (interval)
             snprintf(text, sizeof text, "%s … %s", low, digits(factor * json_real(at, second), significant, high));
-        cell(second ? text : low);
+        cell(interval ? text : low);
     }
     puts("");
 }
@@ -234,8 +235,8 @@ void kl_figures_print(const cJSON *figures)
     line(figures, "  greatest", "kl_nats", "max", NULL, 1, 3);
     line(figures, "same best token, %", "top1_agreement", "value", NULL, 100, 4);
     line(figures, "  95 % (Wilson)", "top1_agreement", "ci95_low", "ci95_high", 100, 4);
-    line(figures, "ln p of the text's token,", "delta_ln_p", "mean", NULL, 1, 3);
-    line(figures, "  less the reference's", "delta_ln_p", "ci95_low", "ci95_high", 1, 3);
+    line(figures, "difference of ln p", "delta_ln_p", "mean", NULL, 1, 3);
+    line(figures, "  95 %", "delta_ln_p", "ci95_low", "ci95_high", 1, 3);
     line(figures, "perplexity, reference", "perplexity", "reference", NULL, 1, 4);
     line(figures, "  model", "perplexity", "model", NULL, 1, 4);
     line(figures, "  ratio", "perplexity", "ratio", NULL, 1, 6);

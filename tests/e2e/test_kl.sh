@@ -37,12 +37,23 @@ by_awk() { # the mean over all positions but the last
 check "the mean divergence is the one of the logits" bash -c "$(declare -f by_awk)
     $JEOUL kl -r $big -m $small ko=kl.txt --json | jq -e --argjson wanted \"\$(by_awk)\" '.languages[0].tokens == ($(wc -l <kl.tokens) - 1) and (.languages[0].kl_nats.mean - \$wanted | fabs) < 1e-5'"
 
+printf '{"text": "하나 둘 셋 넷"}\n{"text": "다섯 여섯 일곱"}\n' >two.jsonl
+check "JSON Lines are a text a line" bash -c "$JEOUL kl -r $big -m $small ko=two.jsonl xx=kl.txt --json | jq -e '[.languages[] | [.language, .blocks, .sources[0]]] == [[\"ko\", 2, \"two.jsonl\"], [\"xx\", 1, \"kl.txt\"]]'"
+if [ -d "$shared/evalsets/wikitext2_raw" ]; then
+    check "WikiText-2 is the English text of --data" bash -c "$JEOUL kl -r $big -m $small --data $shared/evalsets --limit 300 --json | jq -e '.languages[1] | .language == \"en\" and .sources == [\"WikiText-2 raw, test\"] and .tokens == 300'"
+else
+    skip "WikiText-2 is the English text of --data" "no evaluation sets beside the repository"
+fi
+
 refuse 2 'a reference is needed' "$JEOUL" kl -m "$small"
 refuse 2 'give --model to compare' "$JEOUL" kl -r "$big"
 refuse 2 '--window goes with --save' "$JEOUL" kl -m "$small" --against kl.ref --window 100
 refuse 2 'texts go with --save' "$JEOUL" kl -m "$small" --against kl.ref ko=kl.txt
 refuse 2 'a vocabulary of 320 tokens, the reference' "$JEOUL" kl -r "$big" -m "$goldens/olmoe/model.gguf"
 refuse 2 'a vocabulary of 320 tokens, the reference' "$JEOUL" kl --against kl.ref -m "$goldens/olmoe/model.gguf"
+LC_ALL=C sed 's/<|endoftext|>/<|endofbook|>/' "$small" >other-words.gguf
+refuse 2 'have vocabularies of 288 tokens that differ' "$JEOUL" kl -r "$big" -m other-words.gguf
+refuse 2 'have vocabularies of 288 tokens that differ' "$JEOUL" kl --against kl.ref -m other-words.gguf
 refuse 2 'such as ko=news.txt' "$JEOUL" kl -r "$big" -m "$small" kl.txt
 refuse 2 'is no file that' "$JEOUL" kl -m "$small" --against kl.txt
 printf "{\"text\": 5}\n" >kl.jsonl

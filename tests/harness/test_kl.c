@@ -50,6 +50,27 @@ Test(kl_texts, a_text_is_cut_into_windows)
     close_bytes(tokenizer);
 }
 
+Test(kl_texts, windows_begin_with_bos_where_the_tokenizer_adds_it)
+{
+    NEEDS_SHARED("goldens/vocab/ggml-vocab-llama-spm.gguf");
+    struct error err = {0};
+    struct model_file *vocabulary = model_file_open(shared_path("goldens/vocab/ggml-vocab-llama-spm.gguf"), &err);
+    struct tokenizer *tokenizer = vocabulary ? tokenizer_open(vocabulary, &err) : NULL;
+    cr_assert(tokenizer != NULL, "%s", err.message);
+    int32_t bos = tokenizer_info(tokenizer).bos;
+    struct kl_texts texts = {.window = 4};
+    add_text(&texts, tokenizer, "en", "1234567"); // the space before it and seven digits
+    size_t tokens = kl_texts_scored(&texts);      // each of them is predicted
+    cr_expect_eq(tokens, 8);
+    cr_expect_eq(texts.n_blocks, 3); // 3, 3 and 2
+    for (size_t b = 0; b < texts.n_blocks; b++)
+        cr_expect_eq(texts.tokens.ids[texts.blocks[b].first], bos);
+    cr_expect_eq(texts.tokens.count, tokens + texts.n_blocks);
+    kl_texts_free(&texts);
+    tokenizer_close(tokenizer);
+    model_file_close(vocabulary);
+}
+
 Test(kl_texts, skipped_positions_are_not_scored)
 {
     struct tokenizer *tokenizer = open_bytes();
