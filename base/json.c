@@ -275,3 +275,15 @@ double json_real(const cJSON *object, const char *key)
     const cJSON *value = cJSON_GetObjectItem(object, key);
     return cJSON_IsNumber(value) ? value->valuedouble : (double)NAN;
 }
+
+void json_add_real(cJSON *object, const char *key, double value, const char *reason)
+{
+    char reason_key[64];
+    if (isfinite(value)) {
+        cJSON_AddNumberToObject(object, key, value);
+        return;
+    }
+    cJSON_AddNullToObject(object, key);
+    snprintf(reason_key, sizeof reason_key, "%s_reason", key);
+    cJSON_AddStringToObject(object, reason_key, reason);
+}

@@ -60,6 +60,9 @@ bool json_value(const struct json_at *at, const char *key, double low, double hi
 const char *json_text(const cJSON *object, const char *key);
 double json_real(const cJSON *object, const char *key);
 
+/* Adds a number, or null and "KEY_reason" beside it where the value is none. */
+void json_add_real(cJSON *object, const char *key, double value, const char *reason);
+
 /* An error at a place: "file: path: message"; false. */
 #define json_error(at, err, ...) (json_record((at), (err), __VA_ARGS__), error_false())
 void json_record(const struct json_at *at, struct error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));

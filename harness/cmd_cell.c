@@ -245,8 +245,10 @@ static void add_routing(cJSON *measurements, const cJSON *load)
             imbalance += json_real(layer, "imbalance") / n;
             entropy += json_real(layer, "entropy") / n;
         }
-        add(measurements, "expert_imbalance", "ratio", n ? imbalance : NAN, NULL, labels_of("language", json_text(one, "language")));
-        add(measurements, "routing_entropy", "ratio", n ? entropy : NAN, NULL, labels_of("language", json_text(one, "language")));
+        add(measurements, "expert_imbalance", "ratio", imbalance, n ? NULL : "no token was routed",
+            labels_of("language", json_text(one, "language")));
+        add(measurements, "routing_entropy", "ratio", entropy, n ? NULL : "no token was routed",
+            labels_of("language", json_text(one, "language")));
     }
 }
 

@@ -139,7 +139,9 @@ static bool finish(struct evaluating *e, struct error *err)
         return true;
     }
     char *text = cJSON_Print(e->root);
-    puts(text ? text : "");
+    if (!text)
+        return error_set(err, ERROR_MACHINE, "out of memory for the result");
+    puts(text);
     free(text);
     return true;
 }

@@ -148,6 +148,15 @@ static bool check_window(struct comparing *c, const struct side *side, struct er
 /* --- walking ---------------------------------------------------------------------------------------------------------------------------
  */
 
+/* Whose logits they are that make no figure. */
+static const char *culprit(const struct comparing *c, const float *logits)
+{
+    for (size_t i = 0; i < c->model.walk.n_vocab; i++)
+        if (!isfinite(logits[i]))
+            return c->model.path;
+    return "the reference";
+}
+
 /* The logits of n positions of a block from `at` on, of which those before `first` aren't wanted. */
 static bool compare_rows(struct comparing *c, const int32_t *tokens, int n, int first, struct error *err)
 {
@@ -163,7 +172,7 @@ static bool compare_rows(struct comparing *c, const int32_t *tokens, int n, int 
         *out = eval_divergence_of(c->model.walk.logits + at, reference + at, c->model.walk.n_vocab, (size_t)tokens[i + 1]);
         if (!isfinite(out->kl) || !isfinite(out->log_p) || !isfinite(out->log_p_reference))
             return error_set(err, ERROR_INPUT, "scored position %zu: logits that are no finite numbers, by %s", c->scored.n,
-                             isfinite(out->log_p) ? "the reference" : c->model.path);
+                             culprit(c, c->model.walk.logits + at));
     }
     return true;
 }
@@ -251,13 +260,17 @@ static bool report(struct comparing *c, struct error *err)
 {
     const cJSON *reference = c->reader.stream ? c->reader.reference : c->reference.what;
     cJSON *figures = kl_figures(&c->scored, err);
+    bool ok = true;
     if (!figures)
         return false;
     if (cli_flag(c->cli, "json")) {
         cJSON_AddItemToObject(figures, "reference", cJSON_Duplicate(reference, true));
         cJSON_AddItemToObject(figures, "model", cJSON_Duplicate(c->model.what, true));
         char *text = cJSON_Print(figures);
-        puts(text ? text : "");
+        if (text)
+            puts(text);
+        else
+            ok = error_set(err, ERROR_MACHINE, "out of memory for the result");
         free(text);
     } else {
         print_side("Reference", reference);
@@ -269,7 +282,7 @@ static bool report(struct comparing *c, struct error *err)
         kl_figures_print(figures);
     }
     cJSON_Delete(figures);
-    return true;
+    return ok;
 }
 
 static bool compare(struct comparing *c, struct error *err)

@@ -56,38 +56,18 @@ void expert_load_free(struct expert_load *load)
     *load = (struct expert_load){0};
 }
 
-static double sum_of(const double *values, int n, double *greatest)
-{
-    double sum = 0;
-    *greatest = 0;
-    for (int i = 0; i < n; i++) {
-        sum += values[i];
-        *greatest = values[i] > *greatest ? values[i] : *greatest;
-    }
-    return sum;
-}
-
-/* In bits, ÷ log2 n: 1 where all have the same. */
-static double entropy_of(const double *values, int n, double sum)
-{
-    double bits = 0;
-    for (int i = 0; i < n; i++)
-        bits -= values[i] > 0 ? values[i] / sum * log2(values[i] / sum) : 0;
-    return n > 1 ? bits / log2(n) : 1;
-}
-
 static cJSON *layers_json(const struct expert_load *load, const double *tokens)
 {
     cJSON *layers = cJSON_CreateArray();
     for (int layer = 0; layer < load->n_layers; layer++) {
         const double *row = tokens + (size_t)layer * (size_t)load->n_experts;
-        double greatest, sum = sum_of(row, load->n_experts, &greatest);
-        if (sum <= 0)
+        struct evenness even = statistics_evenness(row, (size_t)load->n_experts);
+        if (even.sum <= 0)
             continue;
         cJSON *one = cJSON_CreateObject();
         cJSON_AddNumberToObject(one, "layer", layer);
-        cJSON_AddNumberToObject(one, "imbalance", greatest * load->n_experts / sum);
-        cJSON_AddNumberToObject(one, "entropy", entropy_of(row, load->n_experts, sum));
+        cJSON_AddNumberToObject(one, "imbalance", even.imbalance);
+        cJSON_AddNumberToObject(one, "entropy", even.entropy);
         cJSON_AddItemToObject(one, "tokens", cJSON_CreateDoubleArray(row, load->n_experts));
         cJSON_AddItemToArray(layers, one);
     }

@@ -59,32 +59,14 @@ static bool gather(const struct kl_scored *scored, int language, struct columns 
     return true;
 }
 
-static void add(cJSON *object, const char *key, double value, const char *reason)
-{
-    char name[64];
-    if (isfinite(value)) {
-        cJSON_AddNumberToObject(object, key, value);
-        return;
-    }
-    cJSON_AddNullToObject(object, key);
-    snprintf(name, sizeof name, "%s_reason", key);
-    cJSON_AddStringToObject(object, name, reason);
-}
-
 static cJSON *mean_json(const struct block_mean *mean)
 {
     cJSON *object = cJSON_CreateObject();
-    add(object, "mean", mean->value, "no tokens");
-    add(object, "stderr", mean->stderr_, one_block);
-    add(object, "ci95_low", mean->low, one_block);
-    add(object, "ci95_high", mean->high, one_block);
+    json_add_real(object, "mean", mean->value, "no tokens");
+    json_add_real(object, "stderr", mean->stderr_, one_block);
+    json_add_real(object, "ci95_low", mean->low, one_block);
+    json_add_real(object, "ci95_high", mean->high, one_block);
     return object;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 /* Nearest rank, of sorted values; a percentile that fewer than one value would lie beyond is none. */
@@ -92,18 +74,18 @@ static void add_percentile(cJSON *object, const char *key, const struct columns 
 {
     size_t rank = (size_t)ceil(p * (double)c->n - 1e-9);
     bool enough = (double)c->n * (1 - p) >= 1 - 1e-9;
-    add(object, key, enough ? c->kl[rank ? rank - 1 : 0] : NAN, "too few tokens for this percentile");
+    json_add_real(object, key, enough ? c->kl[rank ? rank - 1 : 0] : NAN, "too few tokens for this percentile");
 }
 
 static void add_kl(cJSON *row, struct columns *c, const struct block_mean *mean)
 {
     cJSON *kl = mean_json(mean);
-    qsort(c->kl, c->n, sizeof *c->kl, ascending);
+    statistics_sort(c->kl, c->n);
     add_percentile(kl, "median", c, 0.5);
     add_percentile(kl, "p90", c, 0.9);
     add_percentile(kl, "p99", c, 0.99);
     add_percentile(kl, "p99_9", c, 0.999);
-    add(kl, "max", c->kl[c->n - 1], "no tokens");
+    json_add_real(kl, "max", c->kl[c->n - 1], "no tokens");
     cJSON_AddItemToObject(row, "kl_nats", kl);
 }
 
@@ -115,8 +97,8 @@ static void add_agreement(cJSON *row, const struct columns *c, const struct bloc
     cJSON_AddNumberToObject(agreement, "same", (double)c->same);
     cJSON_AddNumberToObject(agreement, "ci95_low", wilson.low);
     cJSON_AddNumberToObject(agreement, "ci95_high", wilson.high);
-    add(agreement, "blocks_ci95_low", mean->low, one_block);
-    add(agreement, "blocks_ci95_high", mean->high, one_block);
+    json_add_real(agreement, "blocks_ci95_low", mean->low, one_block);
+    json_add_real(agreement, "blocks_ci95_high", mean->high, one_block);
 }
 
 /* exp(−Σ ln p ÷ n), and their ratio, whose interval is the one of Δ ln p. */
@@ -124,11 +106,11 @@ static void add_perplexity(cJSON *row, const struct columns *c, const struct blo
 {
     double n = (double)c->n;
     cJSON *perplexity = cJSON_AddObjectToObject(row, "perplexity");
-    add(perplexity, "reference", exp(-c->log_p_reference / n), "beyond all numbers");
-    add(perplexity, "model", exp(-c->log_p / n), "beyond all numbers");
-    add(perplexity, "ratio", exp(-delta->value), "beyond all numbers");
-    add(perplexity, "ratio_ci95_low", exp(-delta->high), one_block);
-    add(perplexity, "ratio_ci95_high", exp(-delta->low), one_block);
+    json_add_real(perplexity, "reference", exp(-c->log_p_reference / n), "beyond all numbers");
+    json_add_real(perplexity, "model", exp(-c->log_p / n), "beyond all numbers");
+    json_add_real(perplexity, "ratio", exp(-delta->value), "beyond all numbers");
+    json_add_real(perplexity, "ratio_ci95_low", exp(-delta->high), one_block);
+    json_add_real(perplexity, "ratio_ci95_high", exp(-delta->low), one_block);
 }
 
 static bool add_language(cJSON *rows, const struct kl_scored *scored, int language, struct error *err)

@@ -11,18 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_number(cJSON *object, const char *key, double value, const char *reason)
-{
-    char reason_key[64];
-    if (isfinite(value)) {
-        cJSON_AddNumberToObject(object, key, value);
-        return;
-    }
-    cJSON_AddNullToObject(object, key);
-    snprintf(reason_key, sizeof reason_key, "%s_reason", key);
-    cJSON_AddStringToObject(object, reason_key, reason);
-}
-
 /* Wilson's interval for a share, else value ± 1.96 standard errors. */
 static cJSON *score_json(double value, double stderr_, bool is_share, bool lower_is_better, int n)
 {
@@ -30,10 +18,10 @@ static cJSON *score_json(double value, double stderr_, bool is_share, bool lower
     cJSON *score = cJSON_CreateObject();
     if (is_share)
         i = statistics_wilson((uint64_t)llround(value * n), (uint64_t)n);
-    add_number(score, "value", value, "no items");
-    add_number(score, "stderr", stderr_, n < 2 ? "fewer than two items" : "none is defined for this score");
-    add_number(score, "ci95_low", i.low, "no standard error");
-    add_number(score, "ci95_high", i.high, "no standard error");
+    json_add_real(score, "value", value, "no items");
+    json_add_real(score, "stderr", stderr_, n < 2 ? "fewer than two items" : "none is defined for this score");
+    json_add_real(score, "ci95_low", i.low, "no standard error");
+    json_add_real(score, "ci95_high", i.high, "no standard error");
     cJSON_AddStringToObject(score, "interval", is_share ? "wilson" : "normal");
     if (lower_is_better)
         cJSON_AddTrueToObject(score, "lower_is_better");
@@ -59,9 +47,9 @@ static void add_fertility(cJSON *row)
 {
     double tokens = json_real(row, "tokens");
     const char *reason = isfinite(tokens) ? "no text was tokenized" : not_counted;
-    add_number(row, "tokens_per_1000_characters", 1000 * tokens / json_real(row, "characters"), reason);
-    add_number(row, "tokens_per_word", tokens / json_real(row, "words"), reason);
-    add_number(row, "tokens_per_byte", tokens / json_real(row, "bytes"), reason);
+    json_add_real(row, "tokens_per_1000_characters", 1000 * tokens / json_real(row, "characters"), reason);
+    json_add_real(row, "tokens_per_word", tokens / json_real(row, "words"), reason);
+    json_add_real(row, "tokens_per_byte", tokens / json_real(row, "bytes"), reason);
 }
 
 /* Of the texts whose tokens are known. */
@@ -80,7 +68,7 @@ static cJSON *fertility_of(const cJSON *results, const char *language)
     }
     cJSON_AddStringToObject(row, "language", language);
     for (int i = 0; i < AMOUNTS; i++)
-        add_number(row, amounts[i], counted ? sums[i] : NAN, not_counted);
+        json_add_real(row, amounts[i], counted ? sums[i] : NAN, not_counted);
     add_fertility(row);
     return row;
 }
@@ -130,10 +118,10 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
         cJSON_AddNumberToObject(row, "chance", info->chance);
     const int64_t counted[AMOUNTS] = {r->text_tokens, r->text_characters, r->text_words, r->text_bytes};
     for (int i = 0; i < AMOUNTS; i++)
-        add_number(row, amounts[i], counted[i] >= 0 ? (double)counted[i] : NAN, not_counted);
+        json_add_real(row, amounts[i], counted[i] >= 0 ? (double)counted[i] : NAN, not_counted);
     add_fertility(row);
     cJSON_AddNumberToObject(row, "prompt_tokens", (double)r->prompt_tokens);
-    add_number(row, "computed_tokens", r->computed_tokens >= 0 ? (double)r->computed_tokens : NAN, "an endpoint doesn't tell");
+    json_add_real(row, "computed_tokens", r->computed_tokens >= 0 ? (double)r->computed_tokens : NAN, "an endpoint doesn't tell");
     cJSON_AddNumberToObject(row, "resumed_items", r->resumed);
     cJSON_AddNumberToObject(row, "seconds", (double)r->ns * 1e-9);
     cJSON_AddStringToObject(row, "data_sha256", info->data_sha256);
@@ -256,8 +244,8 @@ cJSON *scores_of_item(const struct eval_task_info *info, const struct eval_resul
     if (item->kind == EVAL_GENERATE) {
         cJSON_AddStringToObject(line, "text", item->text);
         cJSON_AddStringToObject(line, "target", item->target);
-        add_number(line, "tokens", item->continuation_tokens[0] >= 0 ? (double)item->continuation_tokens[0] : NAN,
-                   "the server doesn't tell");
+        json_add_real(line, "tokens", item->continuation_tokens[0] >= 0 ? (double)item->continuation_tokens[0] : NAN,
+                      "the server doesn't tell");
     } else
         add_choices(line, item);
     cJSON *scores = cJSON_AddObjectToObject(line, "scores");

@@ -7,12 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 bool statistics_blocks(const double *sums, const double *sizes, size_t n, uint64_t seed, struct block_mean *out, struct error *err)
 {
     double sum = 0, size = 0, squares = 0;
@@ -41,7 +35,7 @@ bool statistics_blocks(const double *sums, const double *sizes, size_t n, uint64
         }
         means[r] = sum / size;
     }
-    qsort(means, STATISTICS_RESAMPLES, sizeof *means, ascending);
+    statistics_sort(means, STATISTICS_RESAMPLES);
     out->low = means[(size_t)(0.025 * STATISTICS_RESAMPLES) - 1];
     out->high = means[(size_t)(0.975 * STATISTICS_RESAMPLES) - 1];
     free(means);

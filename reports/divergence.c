@@ -1,4 +1,4 @@
-/* How far two distributions given as counts are apart, and how far chance alone takes them: see statistics.h. */
+/* Distributions given as counts: how even one is, how far two are apart, and how far chance alone takes them: see statistics.h. */
 #include "reports/statistics.h"
 
 #include "base/memory.h"
@@ -6,6 +6,20 @@
 
 #include <math.h>
 #include <stdlib.h>
+
+struct evenness statistics_evenness(const double *counts, size_t n)
+{
+    double sum = 0, greatest = 0, bits = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += counts[i];
+        greatest = fmax(greatest, counts[i]);
+    }
+    if (!(sum > 0))
+        return (struct evenness){0, NAN, NAN};
+    for (size_t i = 0; i < n; i++)
+        bits -= counts[i] > 0 ? counts[i] / sum * log2(counts[i] / sum) : 0;
+    return (struct evenness){sum, greatest * (double)n / sum, n > 1 ? bits / log2((double)n) : 1};
+}
 
 double statistics_jensen_shannon(const double *a, const double *b, size_t n)
 {
@@ -57,12 +71,6 @@ static void multinomial(struct random *random, double count, const double *weigh
     }
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 bool statistics_jensen_shannon_chance(const double *a, const double *b, size_t n, uint64_t seed, struct chance *out, struct error *err)
 {
     enum { DRAWS = 1000 };
@@ -85,7 +93,7 @@ bool statistics_jensen_shannon_chance(const double *a, const double *b, size_t n
             draws[d] = statistics_jensen_shannon(one, other, n);
             out->expected += draws[d] / DRAWS;
         }
-        qsort(draws, DRAWS, sizeof *draws, ascending);
+        statistics_sort(draws, DRAWS);
         out->p95 = draws[DRAWS * 95 / 100 - 1];
     }
     free(memory);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANGUAGES = 2, MAX_LAYERS = 4096, MAX_EXPERTS = 1 << 16 };
+enum { LANGUAGES = 2, MAX_LAYERS = 1024, MAX_EXPERTS = 4096 };
 static const char *const languages[LANGUAGES] = {"ko", "en"};
 
 /* A model's counts over its cells. */
@@ -100,32 +100,18 @@ static bool gather(const cJSON *run, const char *model, struct loads *loads, str
     return true;
 }
 
-/* Sum, greatest and entropy ÷ log2 n of a layer's counts. */
-static double sum_of(const double *counts, int n, double *greatest, double *entropy)
-{
-    double sum = 0;
-    *greatest = *entropy = 0;
-    for (int i = 0; i < n; i++) {
-        sum += counts[i];
-        *greatest = fmax(*greatest, counts[i]);
-    }
-    for (int i = 0; i < n && sum > 0; i++)
-        *entropy -= counts[i] > 0 ? counts[i] / sum * log2(counts[i] / sum) : 0;
-    *entropy = n > 1 ? *entropy / log2(n) : 1;
-    return sum;
-}
-
 static void add_language_figures(cJSON *rows, const struct loads *loads, int l)
 {
     double imbalance = 0, entropy = 0, routed = 0;
     int n = 0;
     for (int layer = 0; layer < loads->n_layers; layer++) {
-        double greatest, one, sum = sum_of(loads->counts[l] + (size_t)layer * (size_t)loads->n_experts, loads->n_experts, &greatest, &one);
-        if (sum <= 0)
+        size_t experts = (size_t)loads->n_experts;
+        struct evenness even = statistics_evenness(loads->counts[l] + (size_t)layer * experts, experts);
+        if (even.sum <= 0)
             continue;
-        imbalance += greatest * loads->n_experts / sum;
-        entropy += one;
-        routed = fmax(routed, sum);
+        imbalance += even.imbalance;
+        entropy += even.entropy;
+        routed = fmax(routed, even.sum);
         n++;
     }
     if (!n)
@@ -142,9 +128,9 @@ static bool add_layer_figures(cJSON *rows, const struct loads *loads, int layer,
 {
     size_t n = (size_t)loads->n_experts, at = (size_t)layer * n;
     const double *ko = loads->counts[0] + at, *en = loads->counts[1] + at;
-    double greatest, entropy, bits = statistics_jensen_shannon(ko, en, n);
+    double bits = statistics_jensen_shannon(ko, en, n);
     struct chance chance;
-    if (sum_of(ko, (int)n, &greatest, &entropy) + sum_of(en, (int)n, &greatest, &entropy) <= 0) // a dense layer
+    if (statistics_evenness(ko, n).sum + statistics_evenness(en, n).sum <= 0) // a dense layer
         return true;
     if (!statistics_jensen_shannon_chance(ko, en, n, (uint64_t)layer, &chance, err))
         return false;

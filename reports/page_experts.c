@@ -121,7 +121,7 @@ static void draw(struct page *p, const cJSON *load, int index)
         tics(last - first + 1), page_say(p, "전문가", "expert"), 1 - (double)ABOVE / height);
     double bottom = 1 - (double)(ABOVE + heat) / height;
     heat_panel(p, &s, 0, 0.07, 0.46, bottom, first, false);
-    heat_panel(p, &s, 1, 0.52, 0.90, bottom, first, true);
+    heat_panel(p, &s, 1, 0.51, 0.90, bottom, first, true);
     curve_panel(p, &s, first, last, height);
     snprintf(id, sizeof id, "experts%d", index);
     page_escape(&caption, json_text(load, "model"));

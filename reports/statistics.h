@@ -44,6 +44,13 @@ struct ratio {
 };
 bool statistics_ratio(const double *a, size_t n_a, const double *b, size_t n_b, struct ratio *out, struct error *err) MUST_CHECK;
 
+/* How evenly counts are spread: their sum; imbalance, the greatest ÷ the mean; Shannon's entropy in bits ÷ log2 n, 1 where all are alike
+ * (and for n = 1). Both are NaN where there are no counts. */
+struct evenness {
+    double sum, imbalance, entropy;
+};
+struct evenness statistics_evenness(const double *counts, size_t n);
+
 /* Jensen and Shannon's divergence (Lin 1991) between two distributions given as counts, in bits: 0 alike … 1 disjoint. NaN where one of
  * them has no counts. */
 double statistics_jensen_shannon(const double *a, const double *b, size_t n);

@@ -24,14 +24,16 @@ row() { jq -e ".results[] | select(.task == \"$1\") | $2"; }
 check "eval by the engine, to compare with" bash -c "$(declare -f ours); ours --tasks $tasks --samples engine.jsonl --json >engine.json"
 check "through an endpoint by token ids" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks $tasks --samples ids.jsonl --json >ids.json"
 check "every item is equal to the last bit" cmp engine.jsonl ids.jsonl
-check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups' engine.json) \
-    <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups' ids.json)
+check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups, .fertility' engine.json) \
+    <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups, .fertility' ids.json)
 check "what a server can't tell is null with a reason" jq -e '.expert_load == null and (.expert_load_reason | length > 0) and (.results | all(.computed_tokens == null and (.computed_tokens_reason | length > 0)))' ids.json
 check "the record says how it was asked" jq -e '.model == "small" and .endpoint.asked_by == "token ids" and .endpoint.scores_texts and .endpoint.score_max_tokens == 0' ids.json
 check "through an endpoint by texts" bash -c "base=$base; $(declare -f theirs); theirs plain --tasks $tasks --samples texts.jsonl --json >texts.json"
 check "by texts, items are equal to the last bit, too" cmp <(grep -v '"task":"wikitext"' engine.jsonl) texts.jsonl
 check "rolling windows are left out, and why" bash -c "$(declare -f row); row wikitext '.scores == null and (.scores_reason | test(\"--tokenizer\"))' <texts.json"
 check "fertility isn't guessed" bash -c "$(declare -f row); row mmlu_anatomy '.tokens == null and .tokens_per_1000_characters == null and (.tokens_reason | length > 0)' <texts.json"
+check "nor by language" jq -e '.fertility | length == 2 and all(.tokens == null and .tokens_per_word == null and (.tokens_reason | test("tokenizer")))' texts.json
+check "the table says that tokens are unknown" bash -c "base=$base; $(declare -f theirs); theirs plain --tasks builtin_ko_particles --limit 1 | grep -q '^ko  *unknown: .*tokenizer'"
 
 check "a server without echo answers generation alone" bash -c "base=$base; $(declare -f theirs); theirs refuses-echo --tasks $tasks --json >written.json"
 check "and each task that is left out says why" jq -e '[.results[] | select(.scores == null)] | length == 4 and all(.scores_reason | test("Only no echo is supported"))' written.json

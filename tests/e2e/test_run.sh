@@ -37,7 +37,7 @@ refuse 2 'measurements[0].reason' "$JEOUL" results import bad-run.json --store e
 jq '.measurements[2].value = "fast"' exported.json >bad-run.json
 refuse 2 'measurements[2].value' "$JEOUL" results import bad-run.json --store empty.db
 jq '(.cells[] | select(.kind == "eval").expert_load.languages[0].layers[0].tokens) |= .[1:]' exported.json >bad-run.json
-check "a document's expert load is looked at when it is read" "$JEOUL" results import bad-run.json --store load.db
+check "a document is imported without its expert load being added up" "$JEOUL" results import bad-run.json --store load.db
 refuse 2 'has 15 numbers, the model has 16 experts' "$JEOUL" report latest --store load.db --out load
 jq '.schema = "jeoul/run/9"' exported.json >bad-run.json
 refuse 2 'reads jeoul/run/1' "$JEOUL" results import bad-run.json --store empty.db

@@ -15,6 +15,19 @@ Test(divergence, by_hand)
     cr_expect_float_eq(statistics_jensen_shannon(p, q, 2), wanted, 1e-12);
 }
 
+Test(divergence, evenness_by_hand)
+{
+    const double alike[] = {5, 5, 5, 5}, two[] = {6, 0, 2, 0}, none[] = {0, 0}, single[] = {7};
+    struct evenness even = statistics_evenness(alike, 4);
+    cr_expect(even.sum == 20 && even.imbalance == 1 && even.entropy == 1);
+    even = statistics_evenness(two, 4);
+    cr_expect(even.sum == 8 && even.imbalance == 3);
+    cr_expect_float_eq(even.entropy, (2 - 0.75 * log2(3)) / 2, 1e-12); // 3/4 log2 (4/3) + 1/4 log2 4, of 2 bits
+    cr_expect_eq(statistics_evenness(single, 1).entropy, 1);
+    even = statistics_evenness(none, 2);
+    cr_expect(even.sum == 0 && isnan(even.imbalance) && isnan(even.entropy));
+}
+
 static struct chance chance_of(const double *a, const double *b, size_t n)
 {
     struct error err = {0};
