@@ -19,7 +19,7 @@ CC      := gcc
 PREFIX  ?= /usr/local
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev libarchive-dev libcurl4-openssl-dev gnuplot-nox
-TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3
+TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3 pocl-opencl-icd oclgrind
 LINT_PACKAGES  := clang-format clang-tidy
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
@@ -68,6 +68,8 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 # --- objects and rooms -----------------------------------------------------------------------------------------------------------------
 # Kernels are one source per instruction set, compiled for it and chosen at run time.
 $(OUT)/engine/cpu/%.o $(OUT)/engine/train/gemm.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
+# The kernels of GPUs are text in the program.
+$(OUT)/engine/gpu/source.o: $(wildcard engine/gpu/kernels/*.cl)
 $(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
 $(OUT)/engine/cpu/%_avx512.o $(OUT)/engine/cpu/%_avx512_ahead.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 

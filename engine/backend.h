@@ -1,8 +1,9 @@
-/* The operations that a forward pass is written over, and what implements them: one table for each backend (cpu; opencl, cuda, hip).
+/* The operations that a forward pass is written over, and what implements them: one table for each backend (cpu; the GPUs' with three
+ * drivers).
  *
  * forward.c knows this header only. Buffers are the backend's own; weights were given to the backend once, at load, and packed as it likes.
  * n is the number of rows (tokens) in the step throughout; a row's result must not depend on the other rows or on the number of threads.
- * All matrices are row-major. Operations cannot fail: what they need was allocated at open. */
+ * All matrices are row-major. Operations cannot fail: what they need was allocated at open; a device that is lost tells in finish. */
 #ifndef JEOUL_ENGINE_BACKEND_H
 #define JEOUL_ENGINE_BACKEND_H
 
@@ -169,6 +170,9 @@ struct backend_ops {
     void (*score)(struct backend *, const struct buffer *logits, int m, int width, const int32_t *targets, int32_t *argmax, float *greatest,
                   float *target_logit, double *log_sum);
 
+    /* Waits for the step's operations; false when one of them failed, and of every step after that. NULL: none of this backend's can. */
+    bool (*finish)(struct backend *, struct error *);
+
     /* Counts that only the backend knows: [n_layers][n_experts] routed tokens since the last reset, bytes and operations. */
     const uint64_t *(*expert_load)(struct backend *);
     void (*read_counts)(struct backend *, struct engine_counts *); // operations, weight_bytes, kv_bytes
@@ -188,10 +192,15 @@ struct backend_limits {
     int max_width;                     // the widest activation row (n_embd, n_heads × head_dim, n_ff …)
     int max_columns;                   // rows in which a head is a row of its own (MLA): of one row of the step; 1 otherwise
     int n_embd, top_k, n_ff;           // of the experts
+    int n_heads;
 };
 
 /* The CPU backend (engine/cpu/): scalar, AVX2, AVX-512. */
 struct backend *cpu_backend_open(const struct engine_options *, const struct backend_limits *, struct error *) MUST_CHECK;
 struct engine_facts cpu_backend_facts(const struct backend *); // backend, isa, threads, packing, kv_bytes
+
+/* The GPU backend (engine/gpu/) by the driver that options.backend names. */
+struct backend *gpu_backend_open(const struct engine_options *, const struct backend_limits *, struct error *) MUST_CHECK;
+struct engine_facts gpu_backend_facts(const struct backend *);
 
 #endif

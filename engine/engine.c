@@ -13,8 +13,20 @@
 const char *const engine_op_names[ENGINE_OP_COUNT] = {"embed",     "norm",  "project", "rope",   "kv",
                                                       "attention", "route", "experts", "logits", "other"};
 
+/* One backend is the CPU's, the other one of the GPU drivers that their name tells. */
+struct engine_backend {
+    const char *name;
+    struct backend *(*open)(const struct engine_options *, const struct backend_limits *, struct error *);
+    struct engine_facts (*facts)(const struct backend *);
+};
+static const struct engine_backend backends[] = {{"cpu", cpu_backend_open, cpu_backend_facts},
+                                                 {"cuda", gpu_backend_open, gpu_backend_facts},
+                                                 {"hip", gpu_backend_open, gpu_backend_facts},
+                                                 {"opencl", gpu_backend_open, gpu_backend_facts}};
+
 struct engine {
     struct model model;
+    const struct engine_backend *backend;
     struct forward forward;
     struct kv *kv;
     int max_rows, n_pages, context;
@@ -59,10 +71,20 @@ static struct backend_limits limits_of(const struct model_config *c, int max_row
                                     .max_columns = mla ? c->n_heads : 1,
                                     .n_embd = c->n_embd,
                                     .top_k = c->routing.top_k,
-                                    .n_ff = c->n_ff};
+                                    .n_ff = c->n_ff,
+                                    .n_heads = c->n_heads};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         limits.max_width = widths[i] > limits.max_width ? widths[i] : limits.max_width;
     return limits;
+}
+
+static const struct engine_backend *backend_named(const char *name, struct error *err)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+        if (strcmp(backends[i].name, name) == 0)
+            return &backends[i];
+    error_set(err, ERROR_INPUT, "no backend \"%.32s\": cpu, cuda, hip and opencl are there", name);
+    return NULL;
 }
 
 struct engine *engine_open(struct model_file *file, const struct engine_options *options, struct error *err)
@@ -91,8 +113,8 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
     e->n_pages = (int)((kv_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS);
 
     struct backend_limits limits = limits_of(c, e->max_rows);
-    struct backend *b = cpu_backend_open(options, &limits, err);
-    if (!b)
+    struct backend *b = NULL;
+    if (!(e->backend = backend_named(options->backend ? options->backend : "cpu", err)) || !(b = e->backend->open(options, &limits, err)))
         goto fail;
     e->model.backend = b;
     struct kv_shape shape = {.type = options->kv,
@@ -133,7 +155,7 @@ void engine_close(struct engine *e)
 
 struct engine_facts engine_facts(const struct engine *e)
 {
-    struct engine_facts facts = cpu_backend_facts(e->model.backend);
+    struct engine_facts facts = e->backend->facts(e->model.backend);
     facts.max_rows = e->max_rows;
     facts.n_vocab = e->model.config.n_vocab;
     facts.context_length = e->model.config.context_length;
@@ -330,6 +352,9 @@ bool engine_step(struct engine *e, struct engine_row *rows, int n, struct error 
         give_out(e, rows, m);
         e->other_ns += clock_ns() - began;
     }
+    struct backend *b = e->model.backend;
+    if (b->ops->finish && !b->ops->finish(b, err))
+        return false;
     e->steps++;
     e->rows += (uint64_t)n;
     return true;

@@ -136,6 +136,8 @@ struct engine_options {
     size_t kv_tokens;       // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
     int max_rows;           // rows that one step may hold; 0: 512
     int context;            // tokens that a sequence may have; 0: the model's context. More are for timing: no model has learned them
+    const char *backend;    // "cpu", "cuda", "hip" or "opencl"; NULL: cpu. What follows, but exact, is of the CPU only
+    int device;             // of a GPU driver, counted from 0
     bool exact;             // float activations (weights dequantised on the fly): the reference, slow
     const char *isa;        // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
     bool no_pack;           // weights stay in the file and are packed at every use: starts at once, needs no memory of its own, is slower
@@ -152,7 +154,7 @@ enum engine_pack_cache { ENGINE_PACK_CACHE_NONE, ENGINE_PACK_CACHE_USED, ENGINE_
 extern const char *const engine_pack_cache_names[]; // "none", "used", "built", "failed"
 
 struct engine_facts {
-    const char *backend, *isa; // "cpu", "avx512"
+    const char *backend, *isa; // "cpu", "avx512"; of a GPU the driver and the device's name, which lives as long as the engine
     int threads, max_rows, n_vocab, context_length;
     size_t kv_tokens;
     uint64_t packed_bytes;      // memory that the packed weights take
@@ -204,7 +206,8 @@ struct engine_row {
 };
 
 /* Computes n rows (1 … max_rows). Fails with ERROR_INPUT, and computes nothing, when a token or target id is out of range, a sequence does
- * not exist, the cache has no room or a sequence would pass the model's context; each message names the limit and the way out. */
+ * not exist, the cache has no room or a sequence would pass the model's context; each message names the limit and the way out. Fails with
+ * ERROR_MACHINE when a GPU was lost on the way: the rows are then appended but not computed, and every later step fails too. */
 bool engine_step(struct engine *engine, struct engine_row *rows, int n, struct error *err) MUST_CHECK;
 
 /* Counts since engine_open or the last reset. */
@@ -287,6 +290,25 @@ bool engine_probe(struct engine_prober *prober, const struct engine_probing *wha
 
 /* Instruction sets compiled in and usable on this machine, widest first, NULL-terminated: {"avx512", "avx2", "scalar", NULL}. */
 const char *const *engine_isas(void);
+
+/* --- GPUs ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* A driver that engine_options.backend can name, and whether this machine has it. False past the end. */
+struct engine_gpu_driver {
+    const char *name; // "cuda"
+    int devices;      // numbered from 0; 0: none can be used
+    char reason[512]; // why it cannot be used, with what is missing by name; "": it can
+};
+bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
+
+struct engine_gpu_device {
+    char name[128], version[128]; // of the device; of driver and device
+    uint64_t memory_bytes;
+    int units;         // multiprocessors; 0: the driver doesn't tell
+    bool tensor_cores; // used by kernels
+};
+bool engine_gpu_device(size_t driver, int device, struct engine_gpu_device *out, struct error *err) MUST_CHECK;
 
 /* --- Quantising ------------------------------------------------------------------------------------------------------------------------
  */

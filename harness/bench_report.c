@@ -93,7 +93,7 @@ static void add_limits(const struct benching *b, const struct row *row, cJSON *o
     snprintf(name, sizeof name, "limit_%s_gop_per_s", unit_name(b));
     spread_add(cJSON_AddObjectToObject(object, "limit_read_gb_per_s"), row->limited ? row->read : NULL, n, 1e-9);
     spread_add(cJSON_AddObjectToObject(object, name), row->limited ? row->operations : NULL, n, 1e-9);
-    cJSON_AddItemToObject(object, "limit_reason", row->limited ? cJSON_CreateNull() : cJSON_CreateString("not probed: --no-limits"));
+    cJSON_AddItemToObject(object, "limit_reason", row->limited ? cJSON_CreateNull() : cJSON_CreateString(b->not_probed));
 }
 
 /* What the roofline allows for the experts, weights and cache that decode really read, and how much of it was reached. */
@@ -219,6 +219,7 @@ bool bench_report(const struct benching *b, bool json, struct error *err)
     cJSON *root = cJSON_CreateObject(), *results = cJSON_AddArrayToObject(root, "results");
     cJSON_AddStringToObject(root, "model", b->o.info.name);
     cJSON_AddStringToObject(root, "quantisation", b->o.info.quantisation);
+    cJSON_AddStringToObject(root, "backend", facts.backend);
     cJSON_AddStringToObject(root, "isa", facts.isa);
     cJSON_AddNumberToObject(root, "load_ns", (double)facts.load_ns);
     cJSON_AddNumberToObject(root, "context", facts.context_length);

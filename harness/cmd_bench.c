@@ -180,7 +180,10 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
     if (!combine(b, &lists, cli_flag(cli, "apart"), err) || !open_for_all(cli, b, err))
         return false;
     b->beside = (struct bench_beside){.isa = engine_facts(b->o.engine).isa, .seconds = probe_seconds};
-    if (!cli_flag(cli, "no-limits") && !(b->beside.prober = engine_prober_open(b->deepest.threads, err)))
+    b->not_probed = cli_flag(cli, "no-limits")                              ? "not probed: --no-limits"
+                    : strcmp(engine_facts(b->o.engine).backend, "cpu") != 0 ? "the limits of a GPU are not probed"
+                                                                            : NULL;
+    if (!b->not_probed && !(b->beside.prober = engine_prober_open(b->deepest.threads, err)))
         return false;
     b->beside.unit = unit_of(b, cli_flag(cli, "exact"));
     return !b->beside.prober || probe_copy(b, err);
@@ -228,6 +231,8 @@ const struct cli_verb verb_bench = {
                 {"train", 0, "CONFIG", "the speed of training a shape instead (docs/training.md)"},
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_KV,
+                OPEN_OPTION_BACKEND,
+                OPEN_OPTION_DEVICE,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

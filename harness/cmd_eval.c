@@ -275,6 +275,8 @@ const struct cli_verb verb_eval = {
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
+                OPEN_OPTION_BACKEND,
+                OPEN_OPTION_DEVICE,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

@@ -131,6 +131,8 @@ const struct cli_verb verb_generate = {
                 {"seed", 0, "N", "seed of the draws (1)"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
+                OPEN_OPTION_BACKEND,
+                OPEN_OPTION_DEVICE,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

@@ -16,6 +16,20 @@ static void print_list(const char *title, const cJSON *list, const char *name)
     }
 }
 
+static void print_devices(const cJSON *drivers)
+{
+    const cJSON *driver, *device;
+    cJSON_ArrayForEach(driver, drivers)
+        cJSON_ArrayForEach(device, cJSON_GetObjectItem(driver, "devices")) {
+            const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(device, "name"));
+            const cJSON *memory = cJSON_GetObjectItem(device, "memory_bytes");
+            printf("  --backend %s --device %d: %s%s%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(driver, "driver")),
+                   cJSON_GetObjectItem(device, "device")->valueint,
+                   name ? name : cJSON_GetStringValue(cJSON_GetObjectItem(device, "reason")), name ? ", " : "",
+                   name ? bytes_for_people(memory->valuedouble) : "");
+        }
+}
+
 static void print_text(const cJSON *system)
 {
     const cJSON *cpu = cJSON_GetObjectItem(system, "cpu");
@@ -30,7 +44,8 @@ static void print_text(const cJSON *system)
            cJSON_IsTrue(cJSON_GetObjectItem(system, "virtual_machine")) ? ", virtual machine" : "");
     print_list("Counters", cJSON_GetObjectItem(system, "counters"), "name");
     print_list("Energy", cJSON_GetObjectItem(system, "energy"), "source");
-    print_list("Drivers", cJSON_GetObjectItem(system, "drivers"), "library");
+    print_list("GPU drivers", cJSON_GetObjectItem(system, "drivers"), "driver");
+    print_devices(cJSON_GetObjectItem(system, "drivers"));
 }
 
 static int run(struct cli *cli, struct error *err)

@@ -108,6 +108,8 @@ const struct cli_verb verb_verify = {
                 {"chunk", 0, "N", "tokens in a step: 1 is token by token (512)"},
                 OPEN_OPTION_THREADS,
                 {"kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f32 here)"},
+                OPEN_OPTION_BACKEND,
+                OPEN_OPTION_DEVICE,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

@@ -44,13 +44,18 @@ bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, 
                                      .kv_tokens = kv_tokens,
                                      .max_rows = max_rows,
                                      .context = context,
+                                     .backend = cli_text(cli, "backend", "cpu"),
                                      .exact = cli_flag(cli, "exact"),
                                      .isa = cli_text(cli, "isa", NULL),
                                      .no_pack = cli_flag(cli, "no-pack"),
                                      .pack_cache = cli_text(cli, "pack-cache", NULL)};
+    int64_t device;
     bool exactly = strcmp(cli->verb->name, "logits") == 0 || strcmp(cli->verb->name, "verify") == 0; // as references are made
     const char *kv = cli_text(cli, "kv", exactly ? "f32" : "bf16");
-    if (!open_kv_named(kv, &options.kv, err) || !(opened->engine = engine_open(opened->file, &options, err)))
+    if (!open_kv_named(kv, &options.kv, err) || !cli_number(cli, "device", 0, 1023, 0, &device, err))
+        return false;
+    options.device = (int)device;
+    if (!(opened->engine = engine_open(opened->file, &options, err)))
         return false;
     struct engine_facts facts = engine_facts(opened->engine);
     if (*facts.pack_note)

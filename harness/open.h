@@ -20,6 +20,14 @@ struct opened {
     {                                                                                                                                      \
         "threads", 't', "N", "threads (every online CPU)"                                                                                  \
     }
+#define OPEN_OPTION_BACKEND                                                                                                                \
+    {                                                                                                                                      \
+        "backend", 0, "NAME", "cpu, cuda, hip or opencl (cpu)"                                                                             \
+    }
+#define OPEN_OPTION_DEVICE                                                                                                                 \
+    {                                                                                                                                      \
+        "device", 0, "N", "of that GPU driver; 'jeoul system' lists them (0)"                                                              \
+    }
 #define OPEN_OPTION_KV                                                                                                                     \
     {                                                                                                                                      \
         "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (bf16)"                                                                          \
@@ -43,9 +51,8 @@ struct opened {
 
 bool open_file(const struct cli *cli, struct opened *opened, struct error *err) MUST_CHECK; // file and info
 bool open_tokenizer(struct opened *opened, struct error *err) MUST_CHECK;
-/* The engine by --kv, --isa, --exact, --no-pack, --pack-cache and the given numbers (0: the engine's defaults; context: tokens
- * that a sequence may have). Says on stderr when the
- * cache of packed weights is of no use. */
+/* The engine by --backend, --device, --kv, --isa, --exact, --no-pack, --pack-cache and the given numbers (0: the engine's defaults;
+ * context: tokens that a sequence may have). Says on stderr when the cache of packed weights is of no use. */
 bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err) MUST_CHECK;
 bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, int context,
                      struct error *err) MUST_CHECK;

@@ -7,7 +7,6 @@
 #include "harness/counters.h"
 #include "harness/energy.h"
 
-#include <dlfcn.h>
 #include <hwloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,20 +80,37 @@ static bool add_topology(cJSON *root, cJSON *cpu, struct error *err)
     return ok;
 }
 
+/* A driver's devices; one that doesn't tell what it is has the reason instead. */
+static void add_devices(cJSON *driver, size_t index, int count)
+{
+    cJSON *devices = cJSON_AddArrayToObject(driver, "devices");
+    for (int i = 0; i < count; i++) {
+        struct engine_gpu_device device;
+        struct error err = {0};
+        cJSON *object = cJSON_CreateObject();
+        bool ok = engine_gpu_device(index, i, &device, &err);
+        cJSON_AddNumberToObject(object, "device", i);
+        cJSON_AddItemToObject(object, "name", ok ? cJSON_CreateString(device.name) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "version", ok ? cJSON_CreateString(device.version) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "memory_bytes", ok ? cJSON_CreateNumber((double)device.memory_bytes) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "units", ok && device.units ? cJSON_CreateNumber(device.units) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "tensor_cores", ok ? cJSON_CreateBool(device.tensor_cores) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "reason", ok ? cJSON_CreateNull() : cJSON_CreateString(err.message));
+        cJSON_AddItemToArray(devices, object);
+    }
+}
+
 static void add_drivers(cJSON *root)
 {
-    static const char *const libraries[] = {"libcuda.so.1", "libnvidia-ml.so.1", "libOpenCL.so.1", "libamdhip64.so"};
+    struct engine_gpu_driver found;
     cJSON *drivers = cJSON_AddArrayToObject(root, "drivers");
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_LOCAL);
-        const char *why = library ? NULL : dlerror();
+    for (size_t i = 0; engine_gpu_driver(i, &found); i++) {
         cJSON *driver = cJSON_CreateObject();
-        cJSON_AddStringToObject(driver, "library", libraries[i]);
-        cJSON_AddBoolToObject(driver, "available", library != NULL);
-        cJSON_AddItemToObject(driver, "reason", library ? cJSON_CreateNull() : cJSON_CreateString(why ? why : "not found"));
+        cJSON_AddStringToObject(driver, "driver", found.name);
+        cJSON_AddBoolToObject(driver, "available", !*found.reason);
+        cJSON_AddItemToObject(driver, "reason", *found.reason ? cJSON_CreateString(found.reason) : cJSON_CreateNull());
+        add_devices(driver, i, found.devices);
         cJSON_AddItemToArray(drivers, driver);
-        if (library)
-            dlclose(library);
     }
 }
 

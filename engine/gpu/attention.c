@@ -1,0 +1,188 @@
+/* The paged cache on the device, and what reads and fills it: see kernels/attention.cl. */
+#include "base/memory.h"
+#include "engine/gpu/gpu.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ATTENDERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4 };
+
+bool gpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
+{
+    struct gpu *gpu = gpu_of(backend);
+    size_t layers = (size_t)shape->n_layers, page = (size_t)shape->n_kv_heads * PAGE_TOKENS;
+    gpu->kv = *shape;
+    gpu->kv_element = shape->type == ENGINE_KV_F32 ? 4 : 2;
+    gpu->k_cache = memory_array(layers, sizeof *gpu->k_cache, "cache", err);
+    gpu->v_cache = memory_array(layers, sizeof *gpu->v_cache, "cache", err);
+    if (!gpu->k_cache || !gpu->v_cache)
+        return false;
+    size_t k = page * (size_t)shape->k_dim * (size_t)gpu->kv_element,
+           v = shape->v_in_k ? 0 : page * (size_t)shape->v_dim * (size_t)gpu->kv_element;
+    for (size_t i = 0; i < layers; i++) {
+        if (!(gpu->k_cache[i] = gpu_memory_new(gpu, (size_t)shape->n_pages, k, "the cache (ask for fewer tokens)", err)) ||
+            (v && !(gpu->v_cache[i] = gpu_memory_new(gpu, (size_t)shape->n_pages, v, "the cache (ask for fewer tokens)", err))))
+            return false;
+        gpu->kv_bytes += (uint64_t)shape->n_pages * (k + v);
+    }
+    return gpu_open_attention(gpu, err);
+}
+
+void gpu_kv_copy_page(struct backend *backend, int from, int to)
+{
+    struct gpu *gpu = gpu_of(backend);
+    int64_t page = (int64_t)gpu->kv.n_kv_heads * PAGE_TOKENS;
+    for (int layer = 0; layer < gpu->kv.n_layers; layer++) {
+        gpu_run_flat(gpu, GPU_KV_COPY, page * gpu->kv.k_dim,
+                     GPU_ARGS(gpu_memory(gpu->k_cache[layer]), gpu_int(from), gpu_int(to), gpu_long(page * gpu->kv.k_dim)));
+        if (!gpu->kv.v_in_k)
+            gpu_run_flat(gpu, GPU_KV_COPY, page * gpu->kv.v_dim,
+                         GPU_ARGS(gpu_memory(gpu->v_cache[layer]), gpu_int(from), gpu_int(to), gpu_long(page * gpu->kv.v_dim)));
+    }
+}
+
+/* Where the step has room for `needed` numbers; they are twice as many each time, since a sequence grows. */
+static bool grow_step(struct gpu *gpu, size_t needed)
+{
+    struct error err = {0};
+    if (needed <= gpu->step_capacity)
+        return true;
+    size_t capacity = 2 * needed;
+    int32_t *host = memory_array(capacity, sizeof *host, "a step's pages", &err);
+    uint64_t step = host && gpu_flush(gpu) ? gpu_memory_new(gpu, capacity, sizeof *host, "a step's pages", &err) : 0;
+    if (!step) {
+        gpu_fail(gpu, &err);
+        free(host);
+        return false;
+    }
+    if (gpu->step_host)
+        memcpy(host, gpu->step_host, gpu->step_capacity * sizeof *host);
+    gpu_memory_free(gpu, gpu->step);
+    free(gpu->step_host);
+    gpu->step = step;
+    gpu->step_host = host;
+    gpu->step_capacity = capacity;
+    return true;
+}
+
+void gpu_use_batch(struct gpu *gpu, const struct batch *batch, bool again)
+{
+    if (!again && gpu->batch_positions == batch->positions && gpu->batch_n == batch->n)
+        return;
+    size_t end = 2 * (size_t)batch->n;
+    int greatest = 0;
+    gpu->batch_positions = batch->positions;
+    gpu->batch_n = batch->n;
+    for (int row = 0; row < batch->n; row++) { // rows of a sequence stand together and in order, or have pages of their own
+        int last = row;
+        while (last + 1 < batch->n && batch->pages[last + 1] == batch->pages[row] && batch->positions[last + 1] > batch->positions[last])
+            last++;
+        size_t pages = (size_t)batch->positions[last] / PAGE_TOKENS + 1;
+        if (!grow_step(gpu, end + pages))
+            return;
+        memcpy(gpu->step_host + end, batch->pages[row], pages * sizeof *gpu->step_host);
+        for (; row <= last; row++) {
+            gpu->step_host[2 * row] = batch->positions[row];
+            gpu->step_host[2 * row + 1] = (int32_t)end;
+        }
+        row = last;
+        end += pages;
+        greatest = batch->positions[last] > greatest ? batch->positions[last] : greatest;
+    }
+    gpu->chunks = 1; // a power of two: the same launches for many steps
+    while (gpu->chunks < greatest / CHUNK_TOKENS + 1)
+        gpu->chunks *= 2;
+    gpu->greatest_position = greatest;
+    gpu_write(gpu, gpu->step, 0, gpu->step_host, end * sizeof *gpu->step_host);
+}
+
+/* Cosines and sines of every position up to the greatest, by the host in double; twice as many each time. */
+static bool fill_rope(struct gpu *gpu, const struct rope *rope)
+{
+    struct error err = {0};
+    if (gpu->rope_of == rope && gpu->greatest_position < gpu->rope_positions)
+        return true;
+    enum { LEAST = 256 };
+    int positions = gpu->greatest_position < LEAST ? LEAST : 2 * (gpu->greatest_position + 1), pairs = rope->n_dims / 2;
+    size_t count = (size_t)positions * (size_t)rope->n_dims;
+    float *host = memory_array(count, sizeof *host, "rope", &err);
+    uint64_t table = host && gpu_flush(gpu) ? gpu_memory_new(gpu, count, sizeof *host, "rope", &err) : 0;
+    for (int p = 0; table && p < positions; p++)
+        for (int i = 0; i < pairs; i++) {
+            double angle = (double)p * (double)rope->inverse_frequency[i];
+            float *turn = host + (size_t)p * (size_t)rope->n_dims + 2 * (size_t)i;
+            turn[0] = (float)cos(angle) * rope->magnitude;
+            turn[1] = (float)sin(angle) * rope->magnitude;
+        }
+    if (table) {
+        gpu_memory_free(gpu, gpu->rope_table);
+        gpu->rope_table = table;
+        gpu->rope_of = rope;
+        gpu->rope_positions = positions;
+        gpu_write(gpu, table, 0, host, count * sizeof *host);
+    } else
+        gpu_fail(gpu, &err);
+    free(host);
+    return table != 0;
+}
+
+void gpu_rope(struct backend *backend, struct buffer *x, int n_heads, int head_dim, int first, const struct rope *rope,
+              const struct batch *batch)
+{
+    struct gpu *gpu = gpu_of(backend);
+    gpu_use_batch(gpu, batch, false);
+    if (fill_rope(gpu, rope))
+        gpu_run_flat(gpu, GPU_ROPE, (int64_t)batch->n * n_heads * (rope->n_dims / 2),
+                     GPU_ARGS(gpu_memory(x->memory), gpu_memory(gpu->rope_table), gpu_memory(gpu->step), gpu_int(n_heads),
+                              gpu_int(head_dim), gpu_int(first), gpu_int(rope->n_dims), gpu_int(rope->neox), gpu_int(batch->n)));
+}
+
+static void store(struct gpu *gpu, uint64_t cache, const struct buffer *values, int dim, int n)
+{
+    gpu_run_flat(gpu, GPU_KV_STORE, (int64_t)n * gpu->kv.n_kv_heads * dim,
+                 GPU_ARGS(gpu_memory(cache), gpu_memory(values->memory), gpu_memory(gpu->step), gpu_int(dim), gpu_int(n)));
+}
+
+void gpu_kv_store(struct backend *backend, int layer, const struct buffer *k, const struct buffer *v, const struct batch *batch)
+{
+    struct gpu *gpu = gpu_of(backend);
+    gpu_use_batch(gpu, batch, false);
+    store(gpu, gpu->k_cache[layer], k, gpu->kv.k_dim, batch->n);
+    if (v)
+        store(gpu, gpu->v_cache[layer], v, gpu->kv.v_dim, batch->n);
+}
+
+static void count_attention(struct gpu *gpu, const struct attention *a, const struct batch *batch)
+{
+    uint64_t token = (uint64_t)(gpu->kv.k_dim + (gpu->kv.v_in_k ? 0 : gpu->kv.v_dim)) * (uint64_t)gpu->kv_element;
+    for (int row = 0; row < batch->n; row++) {
+        int seen = batch->positions[row] + 1;
+        seen = a->window && seen > a->window ? a->window : seen;
+        gpu->counts.kv_bytes += (uint64_t)seen * (uint64_t)a->n_kv_heads * token;
+    }
+}
+
+void gpu_attend(struct backend *backend, struct buffer *out, const struct buffer *q, int layer, const struct attention *a,
+                const struct batch *batch)
+{
+    struct gpu *gpu = gpu_of(backend);
+    gpu_use_batch(gpu, batch, false);
+    count_attention(gpu, a, batch);
+    uint64_t v_cache = gpu->kv.v_in_k ? gpu->k_cache[layer] : gpu->v_cache[layer];
+    uint32_t n = (uint32_t)batch->n, heads = (uint32_t)(a->n_kv_heads * gpu->attention_parts), chunks = (uint32_t)gpu->chunks;
+    struct gpu_arg sinks = gpu_memory(gpu_vector(a->sinks));
+    size_t partial = (size_t)n * chunks * (size_t)a->n_heads * (size_t)(a->v_dim + 2) * sizeof(float);
+    bool busy = n * heads >= (uint32_t)(gpu->facts.units * GROUPS_PER_UNIT);
+    if (chunks == 1 || busy || partial > GPU_PARTIAL_BYTES) {
+        gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND], ATTENDERS, (const uint32_t[]){n, heads, 1},
+                GPU_ARGS(gpu_memory(out->memory), gpu_memory(q->memory), gpu_memory(gpu->k_cache[layer]), gpu_memory(v_cache),
+                         gpu_memory(gpu->step), sinks, gpu_float(a->scale), gpu_int(a->window)));
+        return;
+    }
+    gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND_SPLIT], ATTENDERS, (const uint32_t[]){n, heads, chunks},
+            GPU_ARGS(gpu_memory(gpu->partial), gpu_memory(q->memory), gpu_memory(gpu->k_cache[layer]), gpu_memory(v_cache),
+                     gpu_memory(gpu->step), gpu_float(a->scale), gpu_int(a->window), gpu_int(chunks)));
+    gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND_MERGE], ATTENDERS, (const uint32_t[]){n, (uint32_t)a->n_heads, 1},
+            GPU_ARGS(gpu_memory(out->memory), gpu_memory(gpu->partial), gpu_memory(gpu->step), sinks, gpu_int(a->window), gpu_int(chunks)));
+}

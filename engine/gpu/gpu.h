@@ -1,0 +1,202 @@
+/* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c (kernels), planes.c and weights.c
+ * (matrices), rows.c, product.c, experts.c, attention.c (operations).
+ *
+ * Operations only add launches to a list; the list is given to the driver when something has to be written or read. An operation that the
+ * driver refuses ends all later ones: they do nothing, and the step that is under way fails with the first reason. */
+#ifndef JEOUL_GPU_H
+#define JEOUL_GPU_H
+
+#include "engine/backend.h"
+#include "engine/gpu/driver.h"
+
+enum gpu_kernel {
+    GPU_NORM,
+    GPU_BIAS,
+    GPU_ADD,
+    GPU_SCALE,
+    GPU_CLEAR,
+    GPU_ACTIVATE,
+    GPU_GATE,
+    GPU_COPY_COLUMNS,
+    GPU_GATHER,
+    GPU_ROPE,
+    GPU_SCORE,
+    GPU_CHOOSE,
+    GPU_SORT,
+    GPU_SUM_CHOICES,
+    GPU_ROWS_END, // those above are the rows' program, those below attention's
+    GPU_KV_STORE = GPU_ROWS_END,
+    GPU_KV_COPY,
+    GPU_ATTEND,
+    GPU_ATTEND_SPLIT,
+    GPU_ATTEND_MERGE,
+    GPU_KERNELS
+};
+
+/* The kernels of a weight format. */
+enum gpu_product { GPU_DOT_1, GPU_DOT_8, GPU_VALUES, GPU_PRODUCTS };
+enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20 };
+
+/* A compiled program and the kernels taken from it. */
+struct gpu_program {
+    uint64_t program;
+    uint64_t kernels[GPU_KERNELS]; // by enum gpu_kernel or gpu_product
+};
+
+struct buffer {
+    uint64_t memory;
+    size_t count;
+};
+
+/* A weight as this backend holds it: planes in one piece of memory, or floats. */
+struct gpu_weight {
+    const struct tensor *tensor;
+    int64_t rows, cols, experts;
+    enum weight_use use;
+    uint64_t memory;              // 0: rows are looked up in the file
+    uint64_t high, scales, steps; // where the planes begin
+    uint64_t bytes;               // on the device
+};
+
+struct gpu {
+    struct backend base;
+    const struct gpu_driver *driver;
+    int device;
+    struct gpu_context *context;
+    struct gpu_facts facts;
+    struct backend_limits limits;
+    struct error failure; // the first operation that the driver refused; ERROR_NONE: none
+
+    struct gpu_launch *list; // [n_list]: launches that the driver has not seen
+    size_t n_list, list_capacity;
+
+    struct gpu_program rows, attention, formats[GPU_FORMATS];
+
+    struct kv_shape kv;
+    int kv_element;              // bytes of a value
+    uint64_t *k_cache, *v_cache; // [n_layers]
+    uint64_t kv_bytes;
+
+    /* the step under way */
+    uint64_t step; // on the device, [step_capacity] of 4 bytes: of row r its position, 2r, and where its page numbers begin, 2r + 1
+    int32_t *step_host;
+    size_t step_capacity;
+    const int32_t *batch_positions;
+    int batch_n, greatest_position;
+    int chunks;          // of CHUNK_TOKENS positions, up to the greatest
+    int attention_parts; // groups of threads that share a KV head's heads
+
+    uint64_t rope_table; // [rope_positions][n_dims]
+    const struct rope *rope_of;
+    int rope_positions;
+
+    uint64_t small;                        // [GPU_SMALL_ROWS]: row numbers or targets
+    uint64_t scores;                       // [GPU_SMALL_ROWS][4]: what score gives
+    uint64_t router_logits;                // [max_rows][n_experts]
+    uint64_t pair_gate, pair_up, pair_out; // [max_rows × top_k][n_ff], the same, [max_rows × top_k][n_embd]
+    uint64_t order, tiles;                 // [pairs], [pairs + n_experts][3]
+    uint64_t load, active;                 // of 8 bytes: [n_layers][n_experts], [n_layers]
+    uint64_t partial;                      // attention's, GPU_PARTIAL_BYTES
+    float *staging;                        // [max_rows][n_embd]: looked-up rows
+    int routed_layer;                      // of the last route
+    uint64_t *load_host, *active_host;
+    uint64_t *expert_bytes; // [n_layers]: of one expert's three matrices
+    uint64_t weight_bytes;  // on the device
+    uint64_t packed_from_bytes, pack_ns;
+    struct engine_counts counts;
+};
+
+static inline struct gpu *gpu_of(struct backend *backend)
+{
+    return (struct gpu *)backend;
+}
+
+static inline struct gpu_arg gpu_memory(uint64_t memory)
+{
+    return (struct gpu_arg){.bits = memory, .bytes = sizeof memory, .is_memory = true};
+}
+
+static inline struct gpu_arg gpu_int(int64_t value)
+{
+    return (struct gpu_arg){.bits = (uint32_t)value, .bytes = 4};
+}
+
+static inline struct gpu_arg gpu_long(int64_t value)
+{
+    return (struct gpu_arg){.bits = (uint64_t)value, .bytes = 8};
+}
+
+static inline struct gpu_arg gpu_float(float value)
+{
+    union {
+        float value;
+        uint32_t bits;
+    } u = {value};
+    return (struct gpu_arg){.bits = u.bits, .bytes = 4};
+}
+
+/* queue.c */
+#define GPU_ARGS(...) (const struct gpu_arg[]){__VA_ARGS__}, sizeof((const struct gpu_arg[]){__VA_ARGS__}) / sizeof(struct gpu_arg)
+void gpu_run(struct gpu *, uint64_t kernel, uint32_t threads, const uint32_t groups[3], const struct gpu_arg *args, size_t n_args);
+/* A kernel of 256 threads a group with a thread for each of `count` items. */
+void gpu_run_flat(struct gpu *, enum gpu_kernel kernel, int64_t count, const struct gpu_arg *args, size_t n_args);
+bool gpu_flush(struct gpu *); // false when an operation has failed
+bool gpu_write(struct gpu *, uint64_t to, size_t at, const void *from, size_t bytes);
+bool gpu_read(struct gpu *, uint64_t from, size_t at, void *to, size_t bytes); // zeros when an operation has failed
+uint64_t gpu_memory_new(struct gpu *, size_t count, size_t size, const char *what, struct error *) MUST_CHECK; // cleared
+void gpu_memory_free(struct gpu *, uint64_t memory);                                                           // 0 is allowed
+void gpu_fail(struct gpu *, const struct error *);
+
+/* program.c */
+bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;
+bool gpu_open_attention(struct gpu *, struct error *) MUST_CHECK;                            // for gpu->kv
+bool gpu_open_format(struct gpu *, const struct tensor_format *, struct error *) MUST_CHECK; // nothing to do where it is open
+void gpu_close_programs(struct gpu *);
+
+/* planes.c: the layout of kernels/formats.cl. Bytes that a matrix takes, and where its planes begin. */
+void gpu_planes(struct gpu_weight *w);
+bool gpu_upload(struct gpu *, const struct gpu_weight *w, struct error *) MUST_CHECK;
+
+/* weights.c */
+void gpu_weights_begin(struct backend *, const struct weights_source *);
+bool gpu_weights_end(struct backend *);
+bool gpu_weight_load(struct backend *, struct weight *, enum weight_use, bool *file_bytes_unused, struct error *);
+void gpu_weight_unload(struct backend *, struct weight *);
+uint64_t gpu_vector(const struct weight *); // its floats on the device; 0 for NULL
+
+/* rows.c */
+void gpu_embed(struct backend *, struct buffer *x, const struct weight *w, const struct batch *);
+void gpu_norm(struct backend *, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width, int stride,
+              float epsilon);
+void gpu_add_bias(struct backend *, struct buffer *y, const struct weight *w, int n);
+void gpu_add(struct backend *, struct buffer *y, const struct buffer *x, int n, int width, float factor);
+void gpu_scale(struct backend *, struct buffer *x, int n, int width, float factor);
+void gpu_clear(struct backend *, struct buffer *x, int n, int width);
+void gpu_activate(struct backend *, struct buffer *gate, const struct buffer *up, int n, int width, enum activation_function);
+void gpu_gate_rows(struct backend *, struct buffer *y, const struct buffer *h, const struct weight *w, int n, int width);
+void gpu_copy_columns(struct backend *, struct buffer *y, int y_stride, int y_first, const struct buffer *x, int x_stride, int x_first,
+                      int width, int n);
+void gpu_gather(struct backend *, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width);
+void gpu_score(struct backend *, const struct buffer *logits, int m, int width, const int32_t *targets, int32_t *argmax, float *greatest,
+               float *target_logit, double *log_sum);
+enum { GPU_SMALL_ROWS = 64 }; // rows of gather and score at once
+
+/* product.c */
+void gpu_project(struct backend *, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x, int n,
+                 bool accumulate);
+void gpu_project_heads(struct backend *, struct buffer *y, int y_stride, const struct weight *w, const struct buffer *x, int x_stride,
+                       int n);
+void gpu_route(struct backend *, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct router *,
+               const struct routing *, int layer, int n);
+void gpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                 const struct experts *, int n);
+
+/* attention.c */
+bool gpu_kv_open(struct backend *, const struct kv_shape *, struct error *);
+void gpu_kv_copy_page(struct backend *, int from, int to);
+void gpu_use_batch(struct gpu *, const struct batch *, bool again); // puts the step's rows on the device, where they aren't
+void gpu_rope(struct backend *, struct buffer *x, int n_heads, int head_dim, int first, const struct rope *, const struct batch *);
+void gpu_kv_store(struct backend *, int layer, const struct buffer *k, const struct buffer *v, const struct batch *);
+void gpu_attend(struct backend *, struct buffer *out, const struct buffer *q, int layer, const struct attention *, const struct batch *);
+
+#endif

@@ -1,0 +1,37 @@
+/* Drivers and devices for people and programs: engine.h's list of them. */
+#include "engine/engine.h"
+#include "engine/gpu/driver.h"
+
+#include <stdio.h>
+
+bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out)
+{
+    const struct gpu_driver *driver = gpu_driver_at(index);
+    struct error why = {0}, compiler_why = {0};
+    if (!driver)
+        return false;
+    *out = (struct engine_gpu_driver){.name = driver->name};
+    int devices = driver->load(&why) ? driver->count(&why) : -1;
+    out->devices = devices > 0 ? devices : 0;
+    if (devices < 0)
+        snprintf(out->reason, sizeof out->reason, "%.500s", why.message);
+    else if (devices == 0)
+        snprintf(out->reason, sizeof out->reason, "the driver is there, and has no devices");
+    else if (driver->load_compiler && !driver->load_compiler(&compiler_why))
+        snprintf(out->reason, sizeof out->reason, "no compiler for kernels: %.450s", compiler_why.message);
+    return true;
+}
+
+bool engine_gpu_device(size_t index, int device, struct engine_gpu_device *out, struct error *err)
+{
+    const struct gpu_driver *driver = gpu_driver_at(index);
+    struct gpu_facts facts;
+    if (!driver)
+        return error_set(err, ERROR_INPUT, "there is no GPU driver number %zu", index);
+    if (!driver->load(err) || !driver->describe(device, &facts, err))
+        return false;
+    *out = (struct engine_gpu_device){.memory_bytes = facts.memory_bytes, .units = facts.units, .tensor_cores = facts.tensor_cores};
+    snprintf(out->name, sizeof out->name, "%s", facts.name);
+    snprintf(out->version, sizeof out->version, "%s", facts.version);
+    return true;
+}

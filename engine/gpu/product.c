@@ -1,0 +1,135 @@
+/* Products of activation rows with matrices, the router, and the experts. */
+#include "engine/gpu/gpu.h"
+
+enum { DOT_ROWS = 4, DOT_THREADS = 128, WIDE = 8 };
+
+/* What a product is of: see kernels/dot.cl. */
+struct product {
+    const struct gpu_weight *w;
+    uint64_t y, x, bias, order, tiles; // bias, order, tiles: 0 where there are none
+    int matrices, columns;             // heads; rows of x, or tiles
+    int x_stride, y_stride, x_head, y_head, divide;
+    bool wide, accumulate;
+};
+
+static void run_product(struct gpu *gpu, const struct product *p)
+{
+    const struct gpu_weight *w = p->w;
+    const struct gpu_program *program = &gpu->formats[w->tensor->format->type];
+    int columns = p->wide && !p->tiles ? (p->columns + WIDE - 1) / WIDE : p->columns;
+    uint32_t groups[3] = {(uint32_t)((w->rows + DOT_ROWS - 1) / DOT_ROWS), (uint32_t)columns, (uint32_t)p->matrices};
+    gpu_run(gpu, program->kernels[p->wide ? GPU_DOT_8 : GPU_DOT_1], DOT_THREADS, groups,
+            GPU_ARGS(gpu_memory(p->y), gpu_memory(w->memory), gpu_long((int64_t)w->high), gpu_long((int64_t)w->scales),
+                     gpu_long((int64_t)w->steps), gpu_memory(p->x), gpu_memory(p->bias), gpu_memory(p->order), gpu_memory(p->tiles),
+                     gpu_int(w->rows), gpu_int(w->cols), gpu_int(p->columns), gpu_int(p->x_stride), gpu_int(p->y_stride),
+                     gpu_int(p->x_head), gpu_int(p->y_head), gpu_int(p->divide), gpu_int(p->accumulate)));
+}
+
+static void count_product(struct gpu *gpu, const struct gpu_weight *w, int n)
+{
+    gpu->counts.operations += 2 * (uint64_t)(w->rows * w->cols * w->experts) * (uint64_t)n;
+    gpu->counts.weight_bytes += w->tensor->bytes;
+}
+
+static void project(struct gpu *gpu, uint64_t y, const struct gpu_weight *w, uint64_t x, int n, bool accumulate)
+{
+    count_product(gpu, w, n);
+    run_product(gpu, &(struct product){.w = w,
+                                       .y = y,
+                                       .x = x,
+                                       .matrices = 1,
+                                       .columns = n,
+                                       .x_stride = (int)w->cols,
+                                       .y_stride = (int)w->rows,
+                                       .divide = 1,
+                                       .wide = n > 1,
+                                       .accumulate = accumulate});
+}
+
+void gpu_project(struct backend *backend, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x,
+                 int n, bool accumulate)
+{
+    for (int i = 0; i < count; i++)
+        project(gpu_of(backend), ys[i]->memory, ws[i]->packed, x->memory, n, accumulate);
+}
+
+void gpu_project_heads(struct backend *backend, struct buffer *y, int y_stride, const struct weight *weight, const struct buffer *x,
+                       int x_stride, int n)
+{
+    struct gpu *gpu = gpu_of(backend);
+    const struct gpu_weight *w = weight->packed;
+    int heads = (int)w->experts;
+    count_product(gpu, w, n);
+    run_product(gpu, &(struct product){.w = w,
+                                       .y = y->memory,
+                                       .x = x->memory,
+                                       .matrices = heads,
+                                       .columns = n,
+                                       .x_stride = heads * x_stride,
+                                       .y_stride = heads * y_stride,
+                                       .x_head = x_stride,
+                                       .y_head = y_stride,
+                                       .divide = 1,
+                                       .wide = n > 1});
+}
+
+void gpu_route(struct backend *backend, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct router *router,
+               const struct routing *r, int layer, int n)
+{
+    enum { CHOOSERS = 64 };
+    struct gpu *gpu = gpu_of(backend);
+    uint32_t groups[3] = {(uint32_t)n, 1, 1};
+    project(gpu, gpu->router_logits, router->matrix->packed, h->memory, n, false);
+    gpu_run(gpu, gpu->rows.kernels[GPU_CHOOSE], CHOOSERS, groups,
+            GPU_ARGS(gpu_memory(ids->memory), gpu_memory(weights->memory), gpu_memory(gpu->router_logits),
+                     gpu_memory(gpu_vector(router->bias)), gpu_memory(gpu_vector(router->selection)), gpu_int(r->top_k), gpu_int(r->gate),
+                     gpu_int(r->n_groups), gpu_int(r->groups_used), gpu_int(r->normalise), gpu_float(r->scale)));
+    gpu->routed_layer = layer;
+}
+
+/* One of the experts' matrices for all pairs: y[pair][rows]; divide: x has a row for so many pairs. */
+static void project_pairs(struct gpu *gpu, uint64_t y, const struct weight *weight, const struct weight *bias, uint64_t x, int tiles,
+                          bool wide, int divide)
+{
+    const struct gpu_weight *w = weight->packed;
+    run_product(gpu, &(struct product){.w = w,
+                                       .y = y,
+                                       .x = x,
+                                       .bias = gpu_vector(bias),
+                                       .order = gpu->order,
+                                       .tiles = gpu->tiles,
+                                       .matrices = 1,
+                                       .columns = tiles,
+                                       .x_stride = (int)w->cols,
+                                       .y_stride = (int)w->rows,
+                                       .divide = divide,
+                                       .wide = wide});
+}
+
+void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                 const struct experts *e, int n)
+{
+    struct gpu *gpu = gpu_of(backend);
+    const struct weight *matrices[] = {e->gate, e->up, e->down};
+    int pairs = n * e->top_k, n_experts = gpu->limits.n_experts, n_ff = (int)e->gate->rows, width = (int)e->down->rows;
+    bool wide = n > 2; // fewer rows seldom share an expert
+    int full = wide ? pairs / WIDE : pairs, tiles = wide ? full + (n_experts < pairs ? n_experts : pairs) : pairs;
+    gpu->expert_bytes[gpu->routed_layer] = 0;
+    for (int i = 0; i < 3; i++) {
+        gpu->counts.operations += 2 * (uint64_t)(matrices[i]->rows * matrices[i]->cols) * (uint64_t)pairs;
+        gpu->expert_bytes[gpu->routed_layer] += matrices[i]->tensor->bytes / (uint64_t)matrices[i]->experts;
+    }
+    gpu_run(gpu, gpu->rows.kernels[GPU_SORT], 256, (const uint32_t[]){1, 1, 1},
+            GPU_ARGS(gpu_memory(gpu->order), gpu_memory(gpu->tiles), gpu_memory(gpu->load), gpu_memory(gpu->active),
+                     gpu_memory(ids->memory), gpu_int(gpu->routed_layer), gpu_int(n_experts), gpu_int(pairs), gpu_int(wide ? WIDE : 1),
+                     gpu_int(tiles)));
+    project_pairs(gpu, gpu->pair_gate, e->gate, e->gate_bias, h->memory, tiles, wide, e->top_k);
+    project_pairs(gpu, gpu->pair_up, e->up, e->up_bias, h->memory, tiles, wide, e->top_k);
+    int64_t count = (int64_t)pairs * n_ff;
+    gpu_run_flat(gpu, GPU_ACTIVATE, count,
+                 GPU_ARGS(gpu_memory(gpu->pair_gate), gpu_memory(gpu->pair_up), gpu_int(e->function), gpu_long(count)));
+    project_pairs(gpu, gpu->pair_out, e->down, e->down_bias, gpu->pair_gate, tiles, wide, 1);
+    gpu_run_flat(gpu, GPU_SUM_CHOICES, (int64_t)n * width,
+                 GPU_ARGS(gpu_memory(x->memory), gpu_memory(gpu->pair_out), gpu_memory(weights->memory), gpu_int(e->top_k), gpu_int(width),
+                          gpu_int(n)));
+}

@@ -1,0 +1,176 @@
+/* Kernels: compiled when they are first needed, for the numbers of the model at hand, and kept on disk.
+ *
+ * A file of the cache ($XDG_CACHE_HOME/jeoul/kernels, else ~/.cache/jeoul/kernels) is named by a checksum of everything that its contents
+ * depend on, and holds all of that as text, which is compared: another driver, device, option or source never finds it. A file that is
+ * damaged is compiled again; where no file can be written, there is none. */
+#include "base/checksum.h"
+#include "base/file.h"
+#include "engine/gpu/gpu.h"
+#include "engine/gpu/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cache_head {
+    uint64_t key_bytes, binary_bytes, sum;
+};
+
+static bool cache_path(const struct text *key, char *path, size_t n)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int length;
+    if (cache && *cache)
+        length = snprintf(path, n, "%s/jeoul/kernels", cache);
+    else if (home && *home)
+        length = snprintf(path, n, "%s/.cache/jeoul/kernels", home);
+    else
+        return false;
+    if (length < 0 || (size_t)length + 32 > n || !file_make_directory(path, NULL))
+        return false;
+    snprintf(path + length, n - (size_t)length, "/%016" PRIx64 ".bin", checksum(key->bytes, key->length, 0));
+    return true;
+}
+
+static bool cache_read(const char *path, const struct text *key, struct text *binary)
+{
+    enum { LIMIT = 256 << 20 };
+    struct text file = {0};
+    struct cache_head head;
+    bool ok = file_read(path, LIMIT, &file, NULL) && file.length >= sizeof head;
+    if (ok)
+        memcpy(&head, file.bytes, sizeof head);
+    ok = ok && head.key_bytes == key->length && file.length - sizeof head >= key->length &&
+         memcmp(file.bytes + sizeof head, key->bytes, key->length) == 0 && head.binary_bytes == file.length - sizeof head - key->length &&
+         head.sum == checksum(file.bytes + sizeof head + key->length, (size_t)head.binary_bytes, 0);
+    if (ok)
+        text_add(binary, file.bytes + sizeof head + key->length, (size_t)head.binary_bytes);
+    text_free(&file);
+    return ok && text_ok(binary, NULL);
+}
+
+static void cache_write(const char *path, const struct text *key, const struct text *binary)
+{
+    struct cache_head head = {key->length, binary->length, checksum(binary->bytes, binary->length, 0)};
+    struct text file = {0};
+    text_add(&file, (const char *)&head, sizeof head);
+    text_add(&file, key->bytes, key->length);
+    text_add(&file, binary->bytes, binary->length);
+    if (text_ok(&file, NULL))
+        (void)!file_write(path, file.bytes, file.length, NULL); // without it, the next start compiles again
+    text_free(&file);
+}
+
+enum { MOST_OPTIONS = 12, OPTION_BYTES = 32 };
+
+struct options {
+    char text[MOST_OPTIONS][OPTION_BYTES];
+    const char *list[MOST_OPTIONS];
+    size_t n;
+};
+
+static void define(struct options *o, const char *name, int64_t value)
+{
+    snprintf(o->text[o->n], OPTION_BYTES, "-D%s=%" PRId64, name, value);
+    o->list[o->n] = o->text[o->n];
+    o->n++;
+}
+
+static bool load_program(struct gpu *gpu, struct gpu_program *p, const char *source, const struct options *o, struct error *err)
+{
+    struct text key = {0}, binary = {0};
+    char path[4096];
+    text_format(&key, "%s\n%s\n%s\n", gpu->driver->name, gpu->facts.name, gpu->facts.version);
+    for (size_t i = 0; i < o->n; i++)
+        text_format(&key, "%s\n", o->list[i]);
+    text_add_string(&key, source);
+    bool ok = text_ok(&key, err), cached = ok && cache_path(&key, path, sizeof path);
+    if (cached && cache_read(path, &key, &binary))
+        p->program = gpu->driver->program_load(gpu->context, binary.bytes, binary.length, NULL);
+    if (ok && !p->program) {
+        text_clear(&binary);
+        ok = gpu->driver->compile(gpu->context, source, o->list, o->n, &binary, err) &&
+             (p->program = gpu->driver->program_load(gpu->context, binary.bytes, binary.length, err)) != 0;
+        if (ok && cached)
+            cache_write(path, &key, &binary);
+    }
+    text_free(&key);
+    text_free(&binary);
+    return ok;
+}
+
+/* A program of the given parts, and its kernels [first … first + n − 1] by name. */
+static bool open_program(struct gpu *gpu, struct gpu_program *p, const char *const *parts, const struct options *o, int first,
+                         const char *const *names, int n, struct error *err)
+{
+    struct text source = {0};
+    text_add_string(&source, gpu_source_dialect);
+    for (; *parts; parts++)
+        text_add_string(&source, *parts);
+    bool ok = text_ok(&source, err) && load_program(gpu, p, source.bytes, o, err);
+    for (int i = 0; ok && i < n; i++)
+        ok = (p->kernels[first + i] = gpu->driver->kernel(gpu->context, p->program, names[i], err)) != 0;
+    text_free(&source);
+    return ok;
+}
+
+bool gpu_open_rows(struct gpu *gpu, struct error *err)
+{
+    static const char *const names[] = {"norm_rows",     "bias_rows", "add_rows",     "scale_rows",  "clear_rows",
+                                        "activate_rows", "gate_rows", "copy_columns", "gather_rows", "rope_rows",
+                                        "score_rows",    "choose",    "sort_pairs",   "sum_choices"};
+    struct options o = {.n = 0};
+    define(&o, "N_EXPERTS", gpu->limits.n_experts ? gpu->limits.n_experts : 1);
+    return open_program(gpu, &gpu->rows, (const char *const[]){gpu_source_rows, gpu_source_router, NULL}, &o, 0, names, GPU_ROWS_END, err);
+}
+
+bool gpu_open_attention(struct gpu *gpu, struct error *err)
+{
+    static const char *const names[] = {"kv_store", "kv_copy", "attend", "attend_split", "attend_merge"};
+    static const int types[] = {[ENGINE_KV_F16] = 0, [ENGINE_KV_BF16] = 1, [ENGINE_KV_F32] = 2};
+    enum { MOST_HEADS = 8, FLOATS = 40 << 8 }; // of a group: 40 KiB of queries
+    int n_heads = gpu->limits.n_heads, group = n_heads / gpu->kv.n_kv_heads, heads = 1;
+    while (2 * heads <= MOST_HEADS && heads < group && 2 * heads * gpu->kv.k_dim <= FLOATS)
+        heads *= 2;
+    struct options o = {.n = 0};
+    define(&o, "K_DIM", gpu->kv.k_dim);
+    define(&o, "V_DIM", gpu->kv.v_dim);
+    define(&o, "HEADS", n_heads);
+    define(&o, "KV_HEADS", gpu->kv.n_kv_heads);
+    define(&o, "GROUP_HEADS", heads);
+    define(&o, "KV_TYPE", types[gpu->kv.type]);
+    define(&o, "V_IN_K", gpu->kv.v_in_k);
+    gpu->attention_parts = (group + heads - 1) / heads;
+    return open_program(gpu, &gpu->attention, (const char *const[]){gpu_source_attention, NULL}, &o, GPU_ROWS_END, names,
+                        GPU_KERNELS - GPU_ROWS_END, err);
+}
+
+bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct error *err)
+{
+    static const char *const names[] = {"dot_1", "dot_8", "matrix_values"};
+    struct options o = {.n = 0};
+    struct gpu_program *p = &gpu->formats[format->type];
+    if (p->program)
+        return true;
+    define(&o, "FORMAT", format->type);
+    return open_program(gpu, p, (const char *const[]){gpu_source_formats, gpu_source_dot, NULL}, &o, 0, names, GPU_PRODUCTS, err);
+}
+
+static void close_program(struct gpu *gpu, struct gpu_program *p)
+{
+    for (size_t i = 0; i < sizeof p->kernels / sizeof *p->kernels; i++)
+        if (p->kernels[i])
+            gpu->driver->kernel_free(gpu->context, p->kernels[i]);
+    if (p->program)
+        gpu->driver->program_free(gpu->context, p->program);
+    *p = (struct gpu_program){0};
+}
+
+void gpu_close_programs(struct gpu *gpu)
+{
+    close_program(gpu, &gpu->rows);
+    close_program(gpu, &gpu->attention);
+    for (int i = 0; i < GPU_FORMATS; i++)
+        close_program(gpu, &gpu->formats[i]);
+}

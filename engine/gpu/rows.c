@@ -1,0 +1,106 @@
+/* Operations on rows that are no products. */
+#include "engine/gpu/gpu.h"
+
+#include <math.h>
+#include <string.h>
+
+void gpu_embed(struct backend *backend, struct buffer *x, const struct weight *weight, const struct batch *batch)
+{
+    struct gpu *gpu = gpu_of(backend);
+    const struct tensor_format *format = weight->tensor->format;
+    size_t width = (size_t)weight->cols, row_bytes = width / (size_t)format->block_values * (size_t)format->block_bytes;
+    for (int i = 0; i < batch->n; i++)
+        format->to_float((const uint8_t *)weight->tensor->data + (size_t)batch->tokens[i] * row_bytes, gpu->staging + (size_t)i * width,
+                         weight->cols);
+    gpu_write(gpu, x->memory, 0, gpu->staging, (size_t)batch->n * width * sizeof(float));
+    gpu->counts.weight_bytes += row_bytes * (size_t)batch->n;
+    gpu_use_batch(gpu, batch, true);
+}
+
+void gpu_norm(struct backend *backend, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width,
+              int stride, float epsilon)
+{
+    struct gpu *gpu = gpu_of(backend);
+    uint32_t size[3] = {(uint32_t)(n * groups), 1, 1};
+    gpu_run(gpu, gpu->rows.kernels[GPU_NORM], 256, size,
+            GPU_ARGS(gpu_memory(y->memory), gpu_memory(x->memory), gpu_memory(gpu_vector(w)), gpu_int(width), gpu_int(stride),
+                     gpu_float(epsilon)));
+}
+
+void gpu_add_bias(struct backend *backend, struct buffer *y, const struct weight *w, int n)
+{
+    int64_t count = n * w->cols;
+    gpu_run_flat(gpu_of(backend), GPU_BIAS, count,
+                 GPU_ARGS(gpu_memory(y->memory), gpu_memory(gpu_vector(w)), gpu_int(w->cols), gpu_long(count)));
+}
+
+void gpu_add(struct backend *backend, struct buffer *y, const struct buffer *x, int n, int width, float factor)
+{
+    int64_t count = (int64_t)n * width;
+    gpu_run_flat(gpu_of(backend), GPU_ADD, count,
+                 GPU_ARGS(gpu_memory(y->memory), gpu_memory(x->memory), gpu_float(factor), gpu_long(count)));
+}
+
+void gpu_scale(struct backend *backend, struct buffer *x, int n, int width, float factor)
+{
+    int64_t count = (int64_t)n * width;
+    gpu_run_flat(gpu_of(backend), GPU_SCALE, count, GPU_ARGS(gpu_memory(x->memory), gpu_float(factor), gpu_long(count)));
+}
+
+void gpu_clear(struct backend *backend, struct buffer *x, int n, int width)
+{
+    int64_t count = (int64_t)n * width;
+    gpu_run_flat(gpu_of(backend), GPU_CLEAR, count, GPU_ARGS(gpu_memory(x->memory), gpu_long(count)));
+}
+
+void gpu_activate(struct backend *backend, struct buffer *gate, const struct buffer *up, int n, int width,
+                  enum activation_function function)
+{
+    int64_t count = (int64_t)n * width;
+    gpu_run_flat(gpu_of(backend), GPU_ACTIVATE, count,
+                 GPU_ARGS(gpu_memory(gate->memory), gpu_memory(up->memory), gpu_int(function), gpu_long(count)));
+}
+
+void gpu_gate_rows(struct backend *backend, struct buffer *y, const struct buffer *h, const struct weight *w, int n, int width)
+{
+    struct gpu *gpu = gpu_of(backend);
+    uint32_t groups[3] = {(uint32_t)n, 1, 1};
+    gpu_run(gpu, gpu->rows.kernels[GPU_GATE], 256, groups,
+            GPU_ARGS(gpu_memory(y->memory), gpu_memory(h->memory), gpu_memory(gpu_vector(w)), gpu_int(width)));
+}
+
+void gpu_copy_columns(struct backend *backend, struct buffer *y, int y_stride, int y_first, const struct buffer *x, int x_stride,
+                      int x_first, int width, int n)
+{
+    gpu_run_flat(gpu_of(backend), GPU_COPY_COLUMNS, (int64_t)n * width,
+                 GPU_ARGS(gpu_memory(y->memory), gpu_int(y_stride), gpu_int(y_first), gpu_memory(x->memory), gpu_int(x_stride),
+                          gpu_int(x_first), gpu_int(width), gpu_int(n)));
+}
+
+void gpu_gather(struct backend *backend, struct buffer *y, const struct buffer *x, const int32_t *rows, int m, int width)
+{
+    struct gpu *gpu = gpu_of(backend);
+    gpu_write(gpu, gpu->small, 0, rows, (size_t)m * sizeof *rows);
+    gpu_run_flat(gpu, GPU_GATHER, (int64_t)m * width,
+                 GPU_ARGS(gpu_memory(y->memory), gpu_memory(x->memory), gpu_memory(gpu->small), gpu_int(width), gpu_int(m)));
+}
+
+void gpu_score(struct backend *backend, const struct buffer *logits, int m, int width, const int32_t *targets, int32_t *argmax,
+               float *greatest, float *target_logit, double *log_sum)
+{
+    struct gpu *gpu = gpu_of(backend);
+    uint32_t groups[3] = {(uint32_t)m, 1, 1};
+    float out[GPU_SMALL_ROWS][4];
+    gpu_write(gpu, gpu->small, 0, targets, (size_t)m * sizeof *targets);
+    gpu_run(gpu, gpu->rows.kernels[GPU_SCORE], 256, groups,
+            GPU_ARGS(gpu_memory(gpu->scores), gpu_memory(logits->memory), gpu_memory(gpu->small), gpu_int(width)));
+    gpu_read(gpu, gpu->scores, 0, out, (size_t)m * sizeof *out);
+    for (int i = 0; i < m; i++) {
+        memcpy(&argmax[i], &out[i][0], sizeof *argmax);
+        greatest[i] = out[i][1];
+        if (targets[i] < 0)
+            continue;
+        target_logit[i] = out[i][3];
+        log_sum[i] = log((double)out[i][2]);
+    }
+}

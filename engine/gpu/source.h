@@ -1,0 +1,8 @@
+/* The kernels' source, as text in the program: engine/gpu/kernels/. */
+#ifndef JEOUL_GPU_SOURCE_H
+#define JEOUL_GPU_SOURCE_H
+
+extern const char gpu_source_dialect[], gpu_source_rows[], gpu_source_router[], gpu_source_formats[], gpu_source_dot[],
+    gpu_source_attention[]; // NUL-terminated
+
+#endif

@@ -1,0 +1,97 @@
+/* What the driver interfaces of CUDA and HIP have in common: nearly all of it, under other names. twins.c implements the driver table over
+ * this list of functions; cuda.c and hip.c fill it in. All functions answer 0 when all is well. Types are those of the vendors' documented
+ * interfaces, written down here so that no vendor header is needed. */
+#ifndef JEOUL_GPU_TWINS_H
+#define JEOUL_GPU_TWINS_H
+
+#include "engine/gpu/driver.h"
+
+typedef void *twin_handle; // a context, module, function, stream, graph or program
+
+struct twin_functions {
+    int (*init)(unsigned flags);
+    int (*device_count)(int *);
+    int (*device_get)(int *device, int ordinal);
+    int (*device_name)(char *, int length, int device);
+    int (*device_memory)(size_t *, int device);
+    int (*memory_info)(size_t *free, size_t *total);
+    int (*memory_new)(uint64_t *, size_t);
+    int (*memory_free)(uint64_t);
+    int (*write)(uint64_t to, const void *from, size_t, twin_handle stream);
+    int (*read)(void *to, uint64_t from, size_t, twin_handle stream);
+    int (*copy)(uint64_t to, uint64_t from, size_t, twin_handle stream);
+    int (*set_words)(uint64_t to, unsigned value, size_t count, twin_handle stream);
+    int (*stream_new)(twin_handle *, unsigned flags);
+    int (*stream_free)(twin_handle);
+    int (*stream_wait)(twin_handle);
+    int (*module_load)(twin_handle *, const void *image);
+    int (*module_unload)(twin_handle);
+    int (*function_get)(twin_handle *, twin_handle module, const char *name);
+    int (*launch)(twin_handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned local_bytes,
+                  twin_handle stream, void **arguments, void **extra);
+    int (*capture_begin)(twin_handle stream, int mode);
+    int (*capture_end)(twin_handle stream, twin_handle *graph);
+    int (*graph_instantiate)(twin_handle *executable, twin_handle graph, unsigned long long flags);
+    int (*graph_launch)(twin_handle executable, twin_handle stream);
+    int (*graph_executable_free)(twin_handle);
+    int (*graph_free)(twin_handle);
+
+    /* the run-time compiler, a library of its own */
+    int (*program_new)(twin_handle *, const char *source, const char *name, int n_headers, const char *const *headers,
+                       const char *const *names);
+    int (*program_compile)(twin_handle, int n_options, const char *const *options);
+    int (*program_log_bytes)(twin_handle, size_t *);
+    int (*program_log)(twin_handle, char *);
+    int (*program_binary_bytes)(twin_handle, size_t *);
+    int (*program_binary)(twin_handle, char *);
+    int (*program_free)(twin_handle *);
+};
+
+struct twin {
+    struct twin_functions f;
+    const char *name; // "CUDA"
+    bool (*load)(struct error *);
+    bool (*load_compiler)(struct error *);
+    const char *(*error_name)(int code);
+    const char *(*init_reason)(int code);           // why init failed, in words; NULL: nothing to add
+    int no_device;                                  // what init or device_count answers when there is no device
+    int (*enter)(int device, twin_handle *context); // makes a context that `use` makes current
+    int (*use)(twin_handle context, int device);
+    int (*leave)(twin_handle context, int device);
+    bool (*details)(int device, struct gpu_facts *, struct error *); // units, version, tensor cores, local memory
+    size_t (*options)(int device, char (*out)[32]);                  // of the compiler; at most 4
+    bool waits_for_writes;                                           // copies from pageable memory may still read it
+};
+
+bool twin_ready(struct twin *, struct error *);
+int twin_count(struct twin *, struct error *);
+bool twin_describe(struct twin *, int device, struct gpu_facts *, struct error *);
+struct gpu_context *twin_open(struct twin *, int device, struct error *);
+
+/* The rest of the table is the same for both, since a context knows its twin. */
+
+#define TWIN_DRIVER_REST                                                                                                                   \
+    .close = twin_close, .compile = twin_compile, .program_load = twin_program_load, .program_free = twin_program_free,                    \
+    .kernel = twin_kernel, .kernel_free = twin_kernel_free, .memory_new = twin_memory_new, .memory_free = twin_memory_free,                \
+    .write = twin_write, .read = twin_read, .copy = twin_copy, .clear = twin_clear, .launch = twin_launch, .finish = twin_finish
+
+void twin_close(struct gpu_context *);
+bool twin_compile(struct gpu_context *, const char *source, const char *const *options, size_t n_options, struct text *binary,
+                  struct error *);
+uint64_t twin_program_load(struct gpu_context *, const void *binary, size_t bytes, struct error *);
+void twin_program_free(struct gpu_context *, uint64_t program);
+uint64_t twin_kernel(struct gpu_context *, uint64_t program, const char *name, struct error *);
+void twin_kernel_free(struct gpu_context *, uint64_t kernel);
+uint64_t twin_memory_new(struct gpu_context *, size_t bytes, struct error *);
+void twin_memory_free(struct gpu_context *, uint64_t memory);
+bool twin_write(struct gpu_context *, uint64_t to, size_t at, const void *from, size_t bytes, struct error *);
+bool twin_read(struct gpu_context *, uint64_t from, size_t at, void *to, size_t bytes, struct error *);
+bool twin_copy(struct gpu_context *, uint64_t from, size_t from_at, uint64_t to, size_t to_at, size_t bytes, struct error *);
+bool twin_clear(struct gpu_context *, uint64_t memory, size_t bytes, struct error *);
+bool twin_launch(struct gpu_context *, const struct gpu_launch *, struct error *);
+bool twin_finish(struct gpu_context *, struct error *);
+uint64_t twin_graph_new(struct gpu_context *, const struct gpu_launch *, size_t n, struct error *);
+bool twin_graph_run(struct gpu_context *, uint64_t graph, struct error *);
+void twin_graph_free(struct gpu_context *, uint64_t graph);
+
+#endif
