@@ -98,6 +98,11 @@ struct backend_ops {
 
     void (*close)(struct backend *);
 
+    /* What there will be, before anything is loaded: every weight that has a tensor, in the order of loading, then the cache and the number
+     * of elements of all buffers. False, with the sum, where the backend has no room for it. NULL: memory is the machine's. */
+    void (*plan_weight)(struct backend *, const struct weight *, enum weight_use);
+    bool (*plan_end)(struct backend *, const struct kv_shape *, size_t buffer_elements, struct error *);
+
     /* Weights. Begin, then load for each in an order that depends on the model only, then end; unload for each that was loaded. Load packs
      * the tensor, or finds it packed, and sets w->packed. After load the backend no longer reads the file's bytes of a WEIGHT_MATRIX that
      * it packed, and says so with *file_bytes_unused. End is false where what was found packed is not this model after all: everything has

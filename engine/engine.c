@@ -124,6 +124,10 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
                              .v_dim = c->architecture->latent_attention ? c->mla.kv_lora : c->head_dim,
                              .v_in_k = c->architecture->latent_attention,
                              .n_pages = e->n_pages};
+    size_t elements;
+    if (b->ops->plan_end && (!model_plan(&e->model, file, b, err) || !forward_elements(c, e->max_rows, &elements, err) ||
+                             !b->ops->plan_end(b, &shape, elements, err)))
+        goto fail;
     if (!model_load(&e->model, file, b, err) || !b->ops->kv_open(b, &shape, err) ||
         !forward_open(&e->forward, &e->model, e->max_rows, err) || !make_room(e, (size_t)e->max_rows, err) ||
         !(e->kv = kv_new(e->n_pages, PAGE_TOKENS, err)))

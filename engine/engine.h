@@ -131,16 +131,17 @@ struct engine;
 enum engine_kv { ENGINE_KV_F16, ENGINE_KV_BF16, ENGINE_KV_F32 };
 
 struct engine_options {
-    int threads;            // 0: every online CPU
-    enum engine_kv kv;      // type of the K and V cache
-    size_t kv_tokens;       // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
-    int max_rows;           // rows that one step may hold; 0: 512
-    int context;            // tokens that a sequence may have; 0: the model's context. More are for timing: no model has learned them
-    const char *backend;    // "cpu", "cuda", "hip" or "opencl"; NULL: cpu. What follows, but exact, is of the CPU only
-    int device;             // of a GPU driver, counted from 0
-    bool exact;             // float activations (weights dequantised on the fly): the reference, slow
-    const char *isa;        // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
-    bool no_pack;           // weights stay in the file and are packed at every use: starts at once, needs no memory of its own, is slower
+    int threads;         // 0: every online CPU
+    enum engine_kv kv;   // type of the K and V cache
+    size_t kv_tokens;    // room in the cache, in tokens over all sequences; 0: 4096 or the model's context, whichever is less
+    int max_rows;        // rows that one step may hold; 0: 512
+    int context;         // tokens that a sequence may have; 0: the model's context. More are for timing: no model has learned them
+    const char *backend; // "cpu", "cuda", "hip" or "opencl"; NULL: cpu
+    int device;          // of a GPU driver, counted from 0
+    int experts_cpu;     // with a GPU: of so many layers the experts stay in memory and run on the CPU; −1: as few as make the rest fit
+    bool exact;          // float activations (weights dequantised on the fly): the reference, slow
+    const char *isa;     // "scalar", "avx2", "avx512"; NULL: $JEOUL_CPU, else the widest that this machine has
+    bool no_pack;        // weights stay in the file and are packed at every use: starts at once, needs no memory of its own, is slower
     const char *pack_cache; // directory where the packed form is kept and found again (docs/loading.md); NULL: $JEOUL_PACK_CACHE; "": none.
                             // It lives as long as the engine. Not used with no_pack and exact
 };

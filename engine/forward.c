@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* YaRN's bounds (Peng et al. 2023, equation 23, with the floor and ceiling of the published code): pairs below `low` turn so often within
  * the original context that they stay as they are, those above `high` are interpolated. */
@@ -44,46 +45,65 @@ static bool rope_open(struct rope *rope, const struct model *model, struct error
     return true;
 }
 
-bool forward_open(struct forward *f, struct model *model, int max_rows, struct error *err)
+enum { BUFFERS = 16 };
+
+/* A buffer of the run state: where it goes and its size. */
+struct wanted {
+    struct buffer **buffer;
+    size_t width, rows;
+};
+
+static void list_buffers(const struct model_config *c, int max_rows, struct activations *s, struct wanted out[BUFFERS])
 {
-    const struct model_config *c = &model->config;
-    struct activations *s = &f->state;
-    struct backend *b = model->backend;
     bool mla = c->architecture->latent_attention;
     size_t rows = (size_t)max_rows, d = (size_t)c->n_embd, heads = (size_t)c->n_heads, head = (size_t)c->head_dim,
            kv = (size_t)c->n_kv_heads * head, top_k = (size_t)c->routing.top_k;
     size_t q = heads * (mla ? (size_t)(c->mla.nope + c->rope_dims) : head), a = heads * (mla ? (size_t)c->mla.v : head);
     size_t ff = (size_t)(c->n_ff_dense > c->n_ff_shared ? c->n_ff_dense : c->n_ff_shared);
+    const struct wanted list[BUFFERS] = {{&s->x, d, rows},
+                                         {&s->h, d, rows},
+                                         {&s->b, d, rows},
+                                         {&s->q, q, rows},
+                                         {&s->k, kv, rows},
+                                         {&s->v, mla ? 0 : kv, rows},
+                                         {&s->a, a, rows},
+                                         {&s->latent_q, mla ? heads * head : 0, rows},
+                                         {&s->latent_a, mla ? heads * (size_t)c->mla.kv_lora : 0, rows},
+                                         {&s->compressed_q, (size_t)c->mla.q_lora, rows},
+                                         {&s->gate, ff, rows},
+                                         {&s->up, ff, rows},
+                                         {&s->ids, top_k, rows},
+                                         {&s->weights, top_k, rows},
+                                         {&s->wanted, d, LOGITS_CHUNK},
+                                         {&s->logits, (size_t)c->n_vocab, LOGITS_CHUNK}};
+    memcpy(out, list, sizeof list);
+}
+
+bool forward_elements(const struct model_config *config, int max_rows, size_t *out, struct error *err)
+{
+    struct activations none;
+    struct wanted wanted[BUFFERS];
+    size_t count;
+    list_buffers(config, max_rows, &none, wanted);
+    *out = 0;
+    for (int i = 0; i < BUFFERS; i++)
+        if (__builtin_mul_overflow(wanted[i].width, wanted[i].rows, &count) || __builtin_add_overflow(*out, count, out))
+            return error_set(err, ERROR_INPUT, "activations of %d rows overflow the address space", max_rows);
+    return true;
+}
+
+bool forward_open(struct forward *f, struct model *model, int max_rows, struct error *err)
+{
+    struct backend *b = model->backend;
+    struct wanted wanted[BUFFERS];
+    size_t all;
     *f = (struct forward){.model = model};
-    if (!rope_open(&f->rope, model, err))
+    if (!rope_open(&f->rope, model, err) || !forward_elements(&model->config, max_rows, &all, err))
         return false;
-    struct {
-        struct buffer **buffer;
-        size_t width, rows;
-    } wanted[] = {{&s->x, d, rows},
-                  {&s->h, d, rows},
-                  {&s->b, d, rows},
-                  {&s->q, q, rows},
-                  {&s->k, kv, rows},
-                  {&s->v, mla ? 0 : kv, rows},
-                  {&s->a, a, rows},
-                  {&s->latent_q, mla ? heads * head : 0, rows},
-                  {&s->latent_a, mla ? heads * (size_t)c->mla.kv_lora : 0, rows},
-                  {&s->compressed_q, (size_t)c->mla.q_lora, rows},
-                  {&s->gate, ff, rows},
-                  {&s->up, ff, rows},
-                  {&s->ids, top_k, rows},
-                  {&s->weights, top_k, rows},
-                  {&s->wanted, d, LOGITS_CHUNK},
-                  {&s->logits, (size_t)c->n_vocab, LOGITS_CHUNK}};
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        size_t count;
-        if (__builtin_mul_overflow(wanted[i].width, wanted[i].rows, &count))
-            return error_set(err, ERROR_INPUT, "activations of %zu rows overflow the address space", rows);
-        *wanted[i].buffer = b->ops->buffer_new(b, count, err);
-        if (!*wanted[i].buffer)
+    list_buffers(&model->config, max_rows, &f->state, wanted);
+    for (int i = 0; i < BUFFERS; i++)
+        if (!(*wanted[i].buffer = b->ops->buffer_new(b, wanted[i].width * wanted[i].rows, err)))
             return false;
-    }
     return true;
 }
 

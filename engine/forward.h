@@ -30,6 +30,8 @@ struct forward {
     uint64_t op_ns[ENGINE_OP_COUNT];
 };
 
+/* Elements of all buffers that forward_open asks the backend for; false when they overflow. */
+bool forward_elements(const struct model_config *config, int max_rows, size_t *out, struct error *err) MUST_CHECK;
 bool forward_open(struct forward *forward, struct model *model, int max_rows, struct error *err) MUST_CHECK;
 void forward_close(struct forward *forward);
 

@@ -261,11 +261,34 @@ static bool check_tensors(struct model *model, struct error *err)
     return true;
 }
 
+static bool plan_weight(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
+{
+    struct model *model = context;
+    struct weight planned = *w;
+    (void)needed, (void)err;
+    planned.tensor = gguf_tensor(model->file, name);
+    if (!planned.tensor && w == &model->output)
+        planned.tensor = gguf_tensor(model->file, "token_embd.weight");
+    if (planned.tensor && planned.tensor->format) // what is missing or not supported is refused when it is loaded
+        model->backend->ops->plan_weight(model->backend, &planned, use);
+    return true;
+}
+
+bool model_plan(struct model *model, struct model_file *file, struct backend *backend, struct error *err)
+{
+    model->file = file;
+    model->backend = backend;
+    if (!model->layers)
+        model->layers = memory_array((size_t)model->config.n_layers, sizeof *model->layers, "layers", err);
+    return model->layers && model_each_weight(model, plan_weight, model, err);
+}
+
 bool model_load(struct model *model, struct model_file *file, struct backend *backend, struct error *err)
 {
     model->file = file;
     model->backend = backend;
-    model->layers = memory_array((size_t)model->config.n_layers, sizeof *model->layers, "layers", err);
+    if (!model->layers)
+        model->layers = memory_array((size_t)model->config.n_layers, sizeof *model->layers, "layers", err);
     if (!model->layers)
         return false;
     if (!check_tensors(model, err))

@@ -107,6 +107,9 @@ struct model {
     struct layer *layers;      // [n_layers]
 };
 
+/* Tells the backend, where it asks, which weights there will be. */
+bool model_plan(struct model *model, struct model_file *file, struct backend *backend, struct error *err) MUST_CHECK;
+
 /* Finds, checks and loads every weight into the backend. On failure model_unload cleans up what was loaded. */
 bool model_load(struct model *model, struct model_file *file, struct backend *backend, struct error *err) MUST_CHECK;
 void model_unload(struct model *model);

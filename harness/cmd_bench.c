@@ -233,6 +233,7 @@ const struct cli_verb verb_bench = {
                 OPEN_OPTION_KV,
                 OPEN_OPTION_BACKEND,
                 OPEN_OPTION_DEVICE,
+                OPEN_OPTION_EXPERTS_CPU,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

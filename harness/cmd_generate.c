@@ -133,6 +133,7 @@ const struct cli_verb verb_generate = {
                 OPEN_OPTION_KV,
                 OPEN_OPTION_BACKEND,
                 OPEN_OPTION_DEVICE,
+                OPEN_OPTION_EXPERTS_CPU,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

@@ -110,6 +110,7 @@ const struct cli_verb verb_verify = {
                 {"kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f32 here)"},
                 OPEN_OPTION_BACKEND,
                 OPEN_OPTION_DEVICE,
+                OPEN_OPTION_EXPERTS_CPU,
                 OPEN_OPTION_ISA,
                 OPEN_OPTION_EXACT,
                 OPEN_OPTION_NO_PACK,

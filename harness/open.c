@@ -49,11 +49,14 @@ bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, 
                                      .isa = cli_text(cli, "isa", NULL),
                                      .no_pack = cli_flag(cli, "no-pack"),
                                      .pack_cache = cli_text(cli, "pack-cache", NULL)};
-    int64_t device;
+    int64_t device, experts_cpu = -1;
+    bool automatic = strcmp(cli_text(cli, "experts-cpu", "0"), "auto") == 0;
     bool exactly = strcmp(cli->verb->name, "logits") == 0 || strcmp(cli->verb->name, "verify") == 0; // as references are made
     const char *kv = cli_text(cli, "kv", exactly ? "f32" : "bf16");
-    if (!open_kv_named(kv, &options.kv, err) || !cli_number(cli, "device", 0, 1023, 0, &device, err))
+    if (!open_kv_named(kv, &options.kv, err) || !cli_number(cli, "device", 0, 1023, 0, &device, err) ||
+        (!automatic && !cli_number(cli, "experts-cpu", 0, 1 << 20, 0, &experts_cpu, err)))
         return false;
+    options.experts_cpu = (int)experts_cpu;
     options.device = (int)device;
     if (!(opened->engine = engine_open(opened->file, &options, err)))
         return false;

@@ -28,6 +28,10 @@ struct opened {
     {                                                                                                                                      \
         "device", 0, "N", "of that GPU driver; 'jeoul system' lists them (0)"                                                              \
     }
+#define OPEN_OPTION_EXPERTS_CPU                                                                                                            \
+    {                                                                                                                                      \
+        "experts-cpu", 0, "N", "experts of N layers run on the CPU; auto: as few as fit (0)"                                               \
+    }
 #define OPEN_OPTION_KV                                                                                                                     \
     {                                                                                                                                      \
         "kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (bf16)"                                                                          \

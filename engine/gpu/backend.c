@@ -97,8 +97,8 @@ static void gpu_close(struct backend *backend)
     struct gpu *gpu = gpu_of(backend);
     uint64_t memories[] = {gpu->step,     gpu->rope_table, gpu->small, gpu->scores, gpu->router_logits, gpu->pair_gate, gpu->pair_up,
                            gpu->pair_out, gpu->order,      gpu->tiles, gpu->load,   gpu->active,        gpu->partial};
-    void *arrays[] = {gpu->list,    gpu->k_cache,   gpu->v_cache,     gpu->step_host,
-                      gpu->staging, gpu->load_host, gpu->active_host, gpu->expert_bytes};
+    void *arrays[] = {gpu->list,         gpu->k_cache,   gpu->v_cache,     gpu->step_host,   gpu->staging,
+                      gpu->plan.experts, gpu->load_host, gpu->active_host, gpu->expert_bytes};
     if (gpu->context) {
         for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
             gpu_memory_free(gpu, memories[i]);
@@ -106,9 +106,12 @@ static void gpu_close(struct backend *backend)
             gpu_memory_free(gpu, gpu->k_cache[i]);
             gpu_memory_free(gpu, gpu->v_cache[i]);
         }
+        for (int i = 0; i < GPU_GRAPHS; i++)
+            gpu_graph_close(gpu, &gpu->graphs[i]);
         gpu_close_programs(gpu);
         gpu->driver->close(gpu->context);
     }
+    gpu_cpu_close(gpu);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(gpu);
@@ -117,6 +120,8 @@ static void gpu_close(struct backend *backend)
 static const struct backend_ops gpu_ops = {
     .name = "gpu",
     .close = gpu_close,
+    .plan_weight = gpu_plan_weight,
+    .plan_end = gpu_plan_end,
     .weights_begin = gpu_weights_begin,
     .weights_end = gpu_weights_end,
     .weight_load = gpu_weight_load,
@@ -152,25 +157,48 @@ static const struct backend_ops gpu_ops = {
     .each_thread = each_thread,
 };
 
+enum { MEMORIES = 11 };
+
+struct own_memory {
+    uint64_t *memory;
+    size_t count, size;
+};
+
+/* The backend's own room on the device. */
+static void list_memories(struct gpu *gpu, const struct backend_limits *l, struct own_memory out[MEMORIES])
+{
+    size_t rows = (size_t)l->max_rows, experts = (size_t)l->n_experts, pairs = experts ? rows * (size_t)l->top_k : 0,
+           layers = (size_t)l->n_layers;
+    const struct own_memory list[MEMORIES] = {{&gpu->small, GPU_SMALL_ROWS, 4},
+                                              {&gpu->scores, GPU_SMALL_ROWS, 16},
+                                              {&gpu->router_logits, rows * experts, 4},
+                                              {&gpu->pair_gate, pairs * (size_t)l->n_ff, 4},
+                                              {&gpu->pair_up, pairs * (size_t)l->n_ff, 4},
+                                              {&gpu->pair_out, pairs * (size_t)l->n_embd, 4},
+                                              {&gpu->order, pairs, 4},
+                                              {&gpu->tiles, pairs + experts, 12},
+                                              {&gpu->load, layers * experts, 8},
+                                              {&gpu->active, layers, 8},
+                                              {&gpu->partial, GPU_PARTIAL_BYTES, 1}};
+    memcpy(out, list, sizeof list);
+}
+
+uint64_t gpu_own_bytes(const struct backend_limits *limits)
+{
+    struct gpu none;
+    struct own_memory memories[MEMORIES];
+    uint64_t sum = 0;
+    list_memories(&none, limits, memories);
+    for (int i = 0; i < MEMORIES; i++)
+        sum += (uint64_t)memories[i].count * memories[i].size;
+    return sum;
+}
+
 static bool make_room(struct gpu *gpu, struct error *err)
 {
     const struct backend_limits *l = &gpu->limits;
-    size_t rows = (size_t)l->max_rows, experts = (size_t)l->n_experts, pairs = experts ? rows * (size_t)l->top_k : 0,
-           layers = (size_t)l->n_layers;
-    struct {
-        uint64_t *memory;
-        size_t count, size;
-    } memories[] = {{&gpu->small, GPU_SMALL_ROWS, 4},
-                    {&gpu->scores, GPU_SMALL_ROWS, 16},
-                    {&gpu->router_logits, rows * experts, 4},
-                    {&gpu->pair_gate, pairs * (size_t)l->n_ff, 4},
-                    {&gpu->pair_up, pairs * (size_t)l->n_ff, 4},
-                    {&gpu->pair_out, pairs * (size_t)l->n_embd, 4},
-                    {&gpu->order, pairs, 4},
-                    {&gpu->tiles, pairs + experts, 12},
-                    {&gpu->load, layers * experts, 8},
-                    {&gpu->active, layers, 8},
-                    {&gpu->partial, GPU_PARTIAL_BYTES, 1}};
+    size_t rows = (size_t)l->max_rows, experts = (size_t)l->n_experts, layers = (size_t)l->n_layers;
+    struct own_memory memories[MEMORIES];
     struct {
         void **array;
         size_t count, size;
@@ -178,12 +206,24 @@ static bool make_room(struct gpu *gpu, struct error *err)
                   {(void **)&gpu->load_host, layers * experts, 8},
                   {(void **)&gpu->active_host, layers, 8},
                   {(void **)&gpu->expert_bytes, layers, 8}};
-    for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
+    list_memories(gpu, l, memories);
+    for (int i = 0; i < MEMORIES; i++)
         if (!(*memories[i].memory = gpu_memory_new(gpu, memories[i].count, memories[i].size, "activations", err)))
             return false;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if (!(*arrays[i].array = memory_array(arrays[i].count, arrays[i].size, "activations", err)))
             return false;
+    return true;
+}
+
+/* Matrix units where the device has them and floats are not asked for. $JEOUL_GPU=mma has them emulated: for tests. */
+static bool choose_products(struct gpu *gpu, bool exact, struct error *err)
+{
+    const char *forced = getenv("JEOUL_GPU");
+    bool mma = forced && strcmp(forced, "mma") == 0;
+    if (forced && *forced && !mma && strcmp(forced, "float") != 0)
+        return error_set(err, ERROR_INPUT, "JEOUL_GPU=%.32s: float and mma are there", forced);
+    gpu->mma = !exact && (forced && *forced ? mma : gpu->facts.tensor_cores);
     return true;
 }
 
@@ -195,12 +235,13 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
     gpu->base.ops = &gpu_ops;
     gpu->limits = *limits;
     gpu->device = options->device;
+    gpu->experts_cpu = options->experts_cpu;
     gpu->driver = gpu_driver_named(options->backend);
     int devices = gpu->driver->load(err) ? gpu->driver->count(err) : -1;
     if (devices == 0)
         error_set(err, ERROR_INPUT, "%s has no devices; needed: %s", gpu->driver->name, gpu->driver->libraries);
     if (devices > 0 && gpu->driver->describe(gpu->device, &gpu->facts, err) && (gpu->context = gpu->driver->open(gpu->device, err)) &&
-        gpu_open_rows(gpu, err) && make_room(gpu, err))
+        choose_products(gpu, options->exact, err) && gpu_open_rows(gpu, err) && make_room(gpu, err) && gpu_cpu_open(gpu, options, err))
         return &gpu->base;
     gpu_close(&gpu->base);
     return NULL;

@@ -15,12 +15,12 @@
 struct gpu_context; // each driver defines its own
 
 struct gpu_facts {
-    char name[128];                                   // "NVIDIA H100 80GB HBM3"
-    char version[128];                                // of driver and device: programs that were compiled for one are not used with another
-    uint64_t memory_bytes, free_bytes, largest_bytes; // free_bytes 0: the driver doesn't tell; largest: of one allocation
-    uint64_t local_bytes;                             // that a group of threads may share
-    int units;                                        // multiprocessors
-    bool tensor_cores;                                // the driver's dialect has a hardware MMA for this device
+    char name[128];                       // "NVIDIA H100 80GB HBM3"
+    char version[128];                    // of driver and device: programs that were compiled for one are not used with another
+    uint64_t memory_bytes, largest_bytes; // of all, of one allocation
+    uint64_t local_bytes;                 // that a group of threads may share
+    int units;                            // multiprocessors
+    bool tensor_cores;                    // the driver's dialect has a hardware MMA for this device
 };
 
 enum { GPU_MAX_ARGS = 28 };
@@ -59,6 +59,7 @@ struct gpu_driver {
     uint64_t (*kernel)(struct gpu_context *, uint64_t program, const char *name, struct error *);
     void (*kernel_free)(struct gpu_context *, uint64_t kernel);
 
+    uint64_t (*free_bytes)(struct gpu_context *); // of the device; NULL: the driver doesn't tell
     uint64_t (*memory_new)(struct gpu_context *, size_t bytes, struct error *);
     void (*memory_free)(struct gpu_context *, uint64_t memory);
     bool (*write)(struct gpu_context *, uint64_t to, size_t at, const void *from, size_t bytes,

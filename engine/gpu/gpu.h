@@ -33,8 +33,8 @@ enum gpu_kernel {
     GPU_KERNELS
 };
 
-/* The kernels of a weight format. */
-enum gpu_product { GPU_DOT_1, GPU_DOT_8, GPU_VALUES, GPU_PRODUCTS };
+/* The kernels of a weight format; those of matrix units are there where gpu.mma is. */
+enum gpu_product { GPU_DOT_1, GPU_DOT_8, GPU_VALUES, GPU_MMA_8, GPU_MMA_32, GPU_PRODUCTS };
 enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20 };
 
 /* A compiled program and the kernels taken from it. */
@@ -50,6 +50,7 @@ struct buffer {
 
 /* A weight as this backend holds it: planes in one piece of memory, or floats. */
 struct gpu_weight {
+    struct weight on_cpu; // of experts that run there: as the CPU backend holds it; tensor NULL: not
     const struct tensor *tensor;
     int64_t rows, cols, experts;
     enum weight_use use;
@@ -58,6 +59,14 @@ struct gpu_weight {
     uint64_t bytes;               // on the device
 };
 
+/* A list of launches that came before, and its graph once it came again. */
+struct gpu_graph {
+    struct gpu_launch *list; // [n]; NULL: this place is free
+    size_t n;
+    uint64_t sum, used, graph; // checksum, when it was used last, 0: none yet
+};
+enum { GPU_GRAPHS = 32 };
+
 struct gpu {
     struct backend base;
     const struct gpu_driver *driver;
@@ -65,10 +74,13 @@ struct gpu {
     struct gpu_context *context;
     struct gpu_facts facts;
     struct backend_limits limits;
+    bool mma;             // products on matrix units: activations and weights rounded to BF16
     struct error failure; // the first operation that the driver refused; ERROR_NONE: none
 
     struct gpu_launch *list; // [n_list]: launches that the driver has not seen
     size_t n_list, list_capacity;
+    struct gpu_graph graphs[GPU_GRAPHS];
+    uint64_t graph_clock;
 
     struct gpu_program rows, attention, formats[GPU_FORMATS];
 
@@ -85,6 +97,17 @@ struct gpu {
     int batch_n, greatest_position;
     int chunks;          // of CHUNK_TOKENS positions, up to the greatest
     int attention_parts; // groups of threads that share a KV head's heads
+
+    /* What was planned, in bytes on the device. */
+    struct {
+        uint64_t weights;  // but experts
+        uint64_t *experts; // [experts_capacity ≥ n_experts]: of the matrices in the order of loading, three of a layer
+        size_t n_experts, experts_capacity;
+    } plan;
+    int experts_cpu, experts_loaded; // matrices of experts: those that run on the CPU come first; loaded so far
+    struct backend *cpu;             // for them; NULL: there are none
+    struct buffer *cpu_x, *cpu_h, *cpu_ids, *cpu_weights;
+    float *cpu_rows; // [max_rows × (the wider of n_embd and top_k)]: on the way from one to the other
 
     uint64_t rope_table; // [rope_positions][n_dims]
     const struct rope *rope_of;
@@ -146,6 +169,7 @@ bool gpu_read(struct gpu *, uint64_t from, size_t at, void *to, size_t bytes); /
 uint64_t gpu_memory_new(struct gpu *, size_t count, size_t size, const char *what, struct error *) MUST_CHECK; // cleared
 void gpu_memory_free(struct gpu *, uint64_t memory);                                                           // 0 is allowed
 void gpu_fail(struct gpu *, const struct error *);
+void gpu_graph_close(struct gpu *, struct gpu_graph *);
 
 /* program.c */
 bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;
@@ -156,6 +180,17 @@ void gpu_close_programs(struct gpu *);
 /* planes.c: the layout of kernels/formats.cl. Bytes that a matrix takes, and where its planes begin. */
 void gpu_planes(struct gpu_weight *w);
 bool gpu_upload(struct gpu *, const struct gpu_weight *w, struct error *) MUST_CHECK;
+
+/* plan.c */
+void gpu_plan_weight(struct backend *, const struct weight *, enum weight_use);
+bool gpu_plan_end(struct backend *, const struct kv_shape *, size_t buffer_elements, struct error *);
+uint64_t gpu_own_bytes(const struct backend_limits *); // of the backend's own room on the device
+
+/* cpu_experts.c: experts that run on the CPU */
+bool gpu_cpu_open(struct gpu *, const struct engine_options *, struct error *) MUST_CHECK;
+void gpu_cpu_close(struct gpu *);
+void gpu_cpu_experts(struct gpu *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                     const struct experts *, int n);
 
 /* weights.c */
 void gpu_weights_begin(struct backend *, const struct weights_source *);

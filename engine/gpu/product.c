@@ -1,7 +1,11 @@
 /* Products of activation rows with matrices, the router, and the experts. */
 #include "engine/gpu/gpu.h"
 
-enum { DOT_ROWS = 4, DOT_THREADS = 128, WIDE = 8 };
+/* The ways of a product: rows of the matrix and columns that a group of threads makes, and how many threads it has. */
+static const struct way {
+    uint32_t rows, threads;
+    int columns;
+} ways[GPU_PRODUCTS] = {[GPU_DOT_1] = {4, 128, 1}, [GPU_DOT_8] = {4, 128, 8}, [GPU_MMA_8] = {32, 256, 8}, [GPU_MMA_32] = {32, 256, 32}};
 
 /* What a product is of: see kernels/dot.cl. */
 struct product {
@@ -9,20 +13,33 @@ struct product {
     uint64_t y, x, bias, order, tiles; // bias, order, tiles: 0 where there are none
     int matrices, columns;             // heads; rows of x, or tiles
     int x_stride, y_stride, x_head, y_head, divide;
-    bool wide, accumulate;
+    enum gpu_product way;
+    bool accumulate;
 };
 
 static void run_product(struct gpu *gpu, const struct product *p)
 {
     const struct gpu_weight *w = p->w;
-    const struct gpu_program *program = &gpu->formats[w->tensor->format->type];
-    int columns = p->wide && !p->tiles ? (p->columns + WIDE - 1) / WIDE : p->columns;
-    uint32_t groups[3] = {(uint32_t)((w->rows + DOT_ROWS - 1) / DOT_ROWS), (uint32_t)columns, (uint32_t)p->matrices};
-    gpu_run(gpu, program->kernels[p->wide ? GPU_DOT_8 : GPU_DOT_1], DOT_THREADS, groups,
+    const struct way *way = &ways[p->way];
+    int columns = p->tiles ? p->columns : (p->columns + way->columns - 1) / way->columns;
+    uint32_t groups[3] = {((uint32_t)w->rows + way->rows - 1) / way->rows, (uint32_t)columns, (uint32_t)p->matrices};
+    gpu_run(gpu, gpu->formats[w->tensor->format->type].kernels[p->way], way->threads, groups,
             GPU_ARGS(gpu_memory(p->y), gpu_memory(w->memory), gpu_long((int64_t)w->high), gpu_long((int64_t)w->scales),
                      gpu_long((int64_t)w->steps), gpu_memory(p->x), gpu_memory(p->bias), gpu_memory(p->order), gpu_memory(p->tiles),
                      gpu_int(w->rows), gpu_int(w->cols), gpu_int(p->columns), gpu_int(p->x_stride), gpu_int(p->y_stride),
                      gpu_int(p->x_head), gpu_int(p->y_head), gpu_int(p->divide), gpu_int(p->accumulate)));
+}
+
+/* Matrix units take rows of whole groups and activations that lie on multiples of 16 bytes; floats (routers) stay floats. It depends on the
+ * matrix only, so that a row's way is the same in every step. */
+static bool for_mma(const struct gpu *gpu, const struct gpu_weight *w, int x_stride)
+{
+    return gpu->mma && w->tensor->format->type != TENSOR_F32 && w->cols % 32 == 0 && x_stride % 4 == 0;
+}
+
+static enum gpu_product way_for(bool mma, int n)
+{
+    return mma ? (n <= ways[GPU_MMA_8].columns ? GPU_MMA_8 : GPU_MMA_32) : n > 1 ? GPU_DOT_8 : GPU_DOT_1;
 }
 
 static void count_product(struct gpu *gpu, const struct gpu_weight *w, int n)
@@ -42,7 +59,7 @@ static void project(struct gpu *gpu, uint64_t y, const struct gpu_weight *w, uin
                                        .x_stride = (int)w->cols,
                                        .y_stride = (int)w->rows,
                                        .divide = 1,
-                                       .wide = n > 1,
+                                       .way = way_for(for_mma(gpu, w, (int)w->cols), n),
                                        .accumulate = accumulate});
 }
 
@@ -70,7 +87,7 @@ void gpu_project_heads(struct backend *backend, struct buffer *y, int y_stride, 
                                        .x_head = x_stride,
                                        .y_head = y_stride,
                                        .divide = 1,
-                                       .wide = n > 1});
+                                       .way = way_for(for_mma(gpu, w, x_stride), n)});
 }
 
 void gpu_route(struct backend *backend, struct buffer *ids, struct buffer *weights, const struct buffer *h, const struct router *router,
@@ -82,14 +99,15 @@ void gpu_route(struct backend *backend, struct buffer *ids, struct buffer *weigh
     project(gpu, gpu->router_logits, router->matrix->packed, h->memory, n, false);
     gpu_run(gpu, gpu->rows.kernels[GPU_CHOOSE], CHOOSERS, groups,
             GPU_ARGS(gpu_memory(ids->memory), gpu_memory(weights->memory), gpu_memory(gpu->router_logits),
-                     gpu_memory(gpu_vector(router->bias)), gpu_memory(gpu_vector(router->selection)), gpu_int(r->top_k), gpu_int(r->gate),
-                     gpu_int(r->n_groups), gpu_int(r->groups_used), gpu_int(r->normalise), gpu_float(r->scale)));
+                     gpu_memory(gpu_vector(router->bias)), gpu_memory(gpu_vector(router->selection)), gpu_int(r->n_experts),
+                     gpu_int(r->top_k), gpu_int(r->gate), gpu_int(r->n_groups), gpu_int(r->groups_used), gpu_int(r->normalise),
+                     gpu_float(r->scale)));
     gpu->routed_layer = layer;
 }
 
 /* One of the experts' matrices for all pairs: y[pair][rows]; divide: x has a row for so many pairs. */
 static void project_pairs(struct gpu *gpu, uint64_t y, const struct weight *weight, const struct weight *bias, uint64_t x, int tiles,
-                          bool wide, int divide)
+                          enum gpu_product way, int divide)
 {
     const struct gpu_weight *w = weight->packed;
     run_product(gpu, &(struct product){.w = w,
@@ -103,7 +121,19 @@ static void project_pairs(struct gpu *gpu, uint64_t y, const struct weight *weig
                                        .x_stride = (int)w->cols,
                                        .y_stride = (int)w->rows,
                                        .divide = divide,
-                                       .wide = wide});
+                                       .way = way});
+}
+
+/* One way for all three matrices, since they share the tiles. */
+static enum gpu_product way_for_experts(const struct gpu *gpu, const struct experts *e, int n)
+{
+    const struct weight *matrices[] = {e->gate, e->up, e->down};
+    bool mma = true;
+    for (int i = 0; i < 3; i++)
+        mma = mma && for_mma(gpu, matrices[i]->packed, (int)matrices[i]->cols);
+    if (mma)
+        return n * e->top_k <= 8 * gpu->limits.n_experts ? GPU_MMA_8 : GPU_MMA_32; // an expert has so many rows on average
+    return n > 2 ? GPU_DOT_8 : GPU_DOT_1;                                          // fewer rows seldom share an expert
 }
 
 void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
@@ -112,8 +142,9 @@ void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer 
     struct gpu *gpu = gpu_of(backend);
     const struct weight *matrices[] = {e->gate, e->up, e->down};
     int pairs = n * e->top_k, n_experts = gpu->limits.n_experts, n_ff = (int)e->gate->rows, width = (int)e->down->rows;
-    bool wide = n > 2; // fewer rows seldom share an expert
-    int full = wide ? pairs / WIDE : pairs, tiles = wide ? full + (n_experts < pairs ? n_experts : pairs) : pairs;
+    enum gpu_product way = way_for_experts(gpu, e, n);
+    int columns = ways[way].columns, active = n_experts < pairs ? n_experts : pairs; // each of them has one tile that isn't full
+    int tiles = columns == 1 ? pairs : pairs / columns + active;
     gpu->expert_bytes[gpu->routed_layer] = 0;
     for (int i = 0; i < 3; i++) {
         gpu->counts.operations += 2 * (uint64_t)(matrices[i]->rows * matrices[i]->cols) * (uint64_t)pairs;
@@ -121,14 +152,18 @@ void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer 
     }
     gpu_run(gpu, gpu->rows.kernels[GPU_SORT], 256, (const uint32_t[]){1, 1, 1},
             GPU_ARGS(gpu_memory(gpu->order), gpu_memory(gpu->tiles), gpu_memory(gpu->load), gpu_memory(gpu->active),
-                     gpu_memory(ids->memory), gpu_int(gpu->routed_layer), gpu_int(n_experts), gpu_int(pairs), gpu_int(wide ? WIDE : 1),
+                     gpu_memory(ids->memory), gpu_int(gpu->routed_layer), gpu_int(n_experts), gpu_int(pairs), gpu_int(columns),
                      gpu_int(tiles)));
-    project_pairs(gpu, gpu->pair_gate, e->gate, e->gate_bias, h->memory, tiles, wide, e->top_k);
-    project_pairs(gpu, gpu->pair_up, e->up, e->up_bias, h->memory, tiles, wide, e->top_k);
+    if (((const struct gpu_weight *)e->gate->packed)->on_cpu.tensor) {
+        gpu_cpu_experts(gpu, x, h, ids, weights, e, n);
+        return;
+    }
+    project_pairs(gpu, gpu->pair_gate, e->gate, e->gate_bias, h->memory, tiles, way, e->top_k);
+    project_pairs(gpu, gpu->pair_up, e->up, e->up_bias, h->memory, tiles, way, e->top_k);
     int64_t count = (int64_t)pairs * n_ff;
     gpu_run_flat(gpu, GPU_ACTIVATE, count,
                  GPU_ARGS(gpu_memory(gpu->pair_gate), gpu_memory(gpu->pair_up), gpu_int(e->function), gpu_long(count)));
-    project_pairs(gpu, gpu->pair_out, e->down, e->down_bias, gpu->pair_gate, tiles, wide, 1);
+    project_pairs(gpu, gpu->pair_out, e->down, e->down_bias, gpu->pair_gate, tiles, way, 1);
     gpu_run_flat(gpu, GPU_SUM_CHOICES, (int64_t)n * width,
                  GPU_ARGS(gpu_memory(x->memory), gpu_memory(gpu->pair_out), gpu_memory(weights->memory), gpu_int(e->top_k), gpu_int(width),
                           gpu_int(n)));

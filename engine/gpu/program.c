@@ -121,7 +121,10 @@ bool gpu_open_rows(struct gpu *gpu, struct error *err)
                                         "activate_rows", "gate_rows", "copy_columns", "gather_rows", "rope_rows",
                                         "score_rows",    "choose",    "sort_pairs",   "sum_choices"};
     struct options o = {.n = 0};
-    define(&o, "N_EXPERTS", gpu->limits.n_experts ? gpu->limits.n_experts : 1);
+    int most = 64; // a power of two: one program for many models
+    while (most < gpu->limits.n_experts)
+        most *= 2;
+    define(&o, "MOST_EXPERTS", most);
     return open_program(gpu, &gpu->rows, (const char *const[]){gpu_source_rows, gpu_source_router, NULL}, &o, 0, names, GPU_ROWS_END, err);
 }
 
@@ -148,13 +151,16 @@ bool gpu_open_attention(struct gpu *gpu, struct error *err)
 
 bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct error *err)
 {
-    static const char *const names[] = {"dot_1", "dot_8", "matrix_values"};
+    static const char *const names[] = {"dot_1", "dot_8", "matrix_values", "mma_8", "mma_32"};
+    static const char few[] = "#define COLUMN_TILES 1\n#define MMA_NAME mma_8\n",
+                      many[] = "#undef COLUMN_TILES\n#undef MMA_NAME\n#define COLUMN_TILES 4\n#define MMA_NAME mma_32\n";
+    const char *const parts[] = {gpu_source_formats, gpu_source_dot, gpu->mma ? few : NULL, gpu_source_mma, many, gpu_source_mma, NULL};
     struct options o = {.n = 0};
     struct gpu_program *p = &gpu->formats[format->type];
     if (p->program)
         return true;
     define(&o, "FORMAT", format->type);
-    return open_program(gpu, p, (const char *const[]){gpu_source_formats, gpu_source_dot, NULL}, &o, 0, names, GPU_PRODUCTS, err);
+    return open_program(gpu, p, parts, &o, 0, names, gpu->mma ? GPU_PRODUCTS : GPU_MMA_8, err);
 }
 
 static void close_program(struct gpu *gpu, struct gpu_program *p)

@@ -1,4 +1,8 @@
-/* Launches are listed, and given to the driver when something is written or read. */
+/* Launches are listed, and given to the driver when something is written or read.
+ *
+ * Where the driver has graphs, a list that comes a second time, byte for byte, becomes one, and is launched as a whole from then on: a step
+ * of decoding is hundreds of small kernels. What changes from step to step (positions, pages, tokens) is in memory and in no argument. */
+#include "base/checksum.h"
 #include "base/memory.h"
 #include "engine/gpu/gpu.h"
 
@@ -41,10 +45,55 @@ void gpu_run_flat(struct gpu *gpu, enum gpu_kernel kernel, int64_t count, const 
     gpu_run(gpu, p->kernels[kernel], THREADS, groups, args, n_args);
 }
 
+enum { LEAST_LAUNCHES = 8 }; // of a graph: fewer are as well launched one by one
+
+/* The place of the list at hand: where it was seen before, else the one that was not used for the longest time, with the list copied. */
+static struct gpu_graph *graph_of_list(struct gpu *gpu)
+{
+    size_t bytes = gpu->n_list * sizeof *gpu->list;
+    uint64_t sum = checksum(gpu->list, bytes, 0);
+    struct gpu_graph *oldest = &gpu->graphs[0];
+    gpu->graph_clock++;
+    for (struct gpu_graph *g = gpu->graphs; g < gpu->graphs + GPU_GRAPHS; g++) {
+        if (g->list && g->sum == sum && g->n == gpu->n_list && memcmp(g->list, gpu->list, bytes) == 0) {
+            g->used = gpu->graph_clock;
+            return g;
+        }
+        oldest = g->used < oldest->used ? g : oldest;
+    }
+    gpu_graph_close(gpu, oldest);
+    if ((oldest->list = malloc(bytes)) != NULL)
+        memcpy(oldest->list, gpu->list, bytes);
+    oldest->n = gpu->n_list;
+    oldest->sum = sum;
+    oldest->used = gpu->graph_clock;
+    return NULL; // seen for the first time
+}
+
+void gpu_graph_close(struct gpu *gpu, struct gpu_graph *g)
+{
+    if (g->graph)
+        gpu->driver->graph_free(gpu->context, g->graph);
+    free(g->list);
+    *g = (struct gpu_graph){0};
+}
+
+/* False where the list is to be launched one by one. */
+static bool run_graph(struct gpu *gpu, struct error *err)
+{
+    struct gpu_graph *g = gpu->driver->graph_new && gpu->n_list >= LEAST_LAUNCHES ? graph_of_list(gpu) : NULL;
+    if (!g || (!g->graph && !(g->graph = gpu->driver->graph_new(gpu->context, gpu->list, gpu->n_list, err))))
+        return false;
+    return gpu->driver->graph_run(gpu->context, g->graph, err);
+}
+
 bool gpu_flush(struct gpu *gpu)
 {
     struct error err = {0};
-    for (size_t i = 0; i < gpu->n_list && gpu->failure.code == ERROR_NONE; i++)
+    bool done = gpu->failure.code == ERROR_NONE && gpu->n_list && run_graph(gpu, &err);
+    if (err.code != ERROR_NONE)
+        gpu_fail(gpu, &err);
+    for (size_t i = 0; !done && i < gpu->n_list && gpu->failure.code == ERROR_NONE; i++)
         if (!gpu->driver->launch(gpu->context, &gpu->list[i], &err))
             gpu_fail(gpu, &err);
     gpu->n_list = 0;

@@ -14,4 +14,5 @@ TEXT(rows);
 TEXT(router);
 TEXT(formats);
 TEXT(dot);
+TEXT(mma);
 TEXT(attention);

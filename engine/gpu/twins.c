@@ -178,6 +178,12 @@ void twin_kernel_free(struct gpu_context *c, uint64_t kernel)
 /* --- memory and launches ---------------------------------------------------------------------------------------------------------------
  */
 
+uint64_t twin_free_bytes(struct gpu_context *c)
+{
+    size_t available = 0, total = 0;
+    return use(c, NULL) && c->twin->f.memory_info(&available, &total) == 0 ? available : 0;
+}
+
 uint64_t twin_memory_new(struct gpu_context *c, size_t bytes, struct error *err)
 {
     uint64_t memory = 0;

@@ -72,8 +72,9 @@ struct gpu_context *twin_open(struct twin *, int device, struct error *);
 
 #define TWIN_DRIVER_REST                                                                                                                   \
     .close = twin_close, .compile = twin_compile, .program_load = twin_program_load, .program_free = twin_program_free,                    \
-    .kernel = twin_kernel, .kernel_free = twin_kernel_free, .memory_new = twin_memory_new, .memory_free = twin_memory_free,                \
-    .write = twin_write, .read = twin_read, .copy = twin_copy, .clear = twin_clear, .launch = twin_launch, .finish = twin_finish
+    .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes, .memory_new = twin_memory_new,                  \
+    .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .copy = twin_copy, .clear = twin_clear,                       \
+    .launch = twin_launch, .finish = twin_finish
 
 void twin_close(struct gpu_context *);
 bool twin_compile(struct gpu_context *, const char *source, const char *const *options, size_t n_options, struct text *binary,
@@ -82,6 +83,7 @@ uint64_t twin_program_load(struct gpu_context *, const void *binary, size_t byte
 void twin_program_free(struct gpu_context *, uint64_t program);
 uint64_t twin_kernel(struct gpu_context *, uint64_t program, const char *name, struct error *);
 void twin_kernel_free(struct gpu_context *, uint64_t kernel);
+uint64_t twin_free_bytes(struct gpu_context *);
 uint64_t twin_memory_new(struct gpu_context *, size_t bytes, struct error *);
 void twin_memory_free(struct gpu_context *, uint64_t memory);
 bool twin_write(struct gpu_context *, uint64_t to, size_t at, const void *from, size_t bytes, struct error *);

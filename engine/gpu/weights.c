@@ -8,14 +8,16 @@
 void gpu_weights_begin(struct backend *backend, const struct weights_source *source)
 {
     struct gpu *gpu = gpu_of(backend);
-    (void)source;
     gpu->pack_ns = gpu->packed_from_bytes = 0;
+    gpu->experts_loaded = 0;
+    if (gpu->cpu)
+        gpu->cpu->ops->weights_begin(gpu->cpu, source);
 }
 
 bool gpu_weights_end(struct backend *backend)
 {
-    (void)backend;
-    return true;
+    struct gpu *gpu = gpu_of(backend);
+    return !gpu->cpu || gpu->cpu->ops->weights_end(gpu->cpu);
 }
 
 static bool load(struct gpu *gpu, struct gpu_weight *w, struct error *err)
@@ -48,6 +50,14 @@ bool gpu_weight_load(struct backend *backend, struct weight *weight, enum weight
     *w = (struct gpu_weight){.tensor = weight->tensor, .rows = weight->rows, .cols = weight->cols, .experts = weight->experts, .use = use};
     weight->packed = w;
     *file_bytes_unused = use == WEIGHT_MATRIX || use == WEIGHT_EXPERTS;
+    if (use == WEIGHT_EXPERTS && gpu->experts_loaded++ < gpu->experts_cpu) {
+        w->on_cpu = *weight;
+        if (gpu->cpu->ops->weight_load(gpu->cpu, &w->on_cpu, use, file_bytes_unused, err))
+            return true;
+        free(w);
+        weight->packed = NULL;
+        return false;
+    }
     if (use == WEIGHT_LOOKUP || load(gpu, w, err))
         return true;
     gpu_weight_unload(backend, weight);
@@ -58,6 +68,8 @@ void gpu_weight_unload(struct backend *backend, struct weight *weight)
 {
     struct gpu *gpu = gpu_of(backend);
     struct gpu_weight *w = weight->packed;
+    if (w->on_cpu.tensor)
+        gpu->cpu->ops->weight_unload(gpu->cpu, &w->on_cpu);
     if (w->memory)
         gpu->weight_bytes -= w->bytes;
     gpu_memory_free(gpu, w->memory);

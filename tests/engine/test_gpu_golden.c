@@ -28,12 +28,12 @@ static void read_tokens(const char *model, int32_t tokens[TOKENS])
 }
 
 /* The logits of the 40 tokens in steps of the given rows, one after the other and over again; free with free(). */
-static float *run_logits(const char *model, enum engine_kv kv, const int *steps, size_t n_steps, size_t *count)
+static float *run_logits(const char *model, enum engine_kv kv, bool exact, const int *steps, size_t n_steps, size_t *count)
 {
     struct error err = {0};
     struct model_file *file = model_file_open(golden_path(model, "model.gguf"), &err);
     cr_assert_not_null(file, "%s", err.message);
-    struct engine_options options = {.backend = "opencl", .device = GPU_TEST_DEVICE, .kv = kv, .kv_tokens = 256, .exact = true};
+    struct engine_options options = {.backend = "opencl", .device = GPU_TEST_DEVICE, .kv = kv, .kv_tokens = 256, .exact = exact};
     struct engine *engine = engine_open(file, &options, &err);
     cr_assert_not_null(engine, "%s: %s", model, err.message);
     size_t n_vocab = (size_t)engine_facts(engine).n_vocab;
@@ -58,10 +58,10 @@ static float *run_logits(const char *model, enum engine_kv kv, const int *steps,
 }
 
 /* The greatest NMSE of a position. */
-static double distance(const char *model, const char *reference, const int *steps, size_t n_steps)
+static double distance(const char *model, const char *reference, bool exact, const int *steps, size_t n_steps)
 {
     size_t count, bytes;
-    float *logits = run_logits(model, ENGINE_KV_F32, steps, n_steps, &count);
+    float *logits = run_logits(model, ENGINE_KV_F32, exact, steps, n_steps, &count);
     float *wanted = (float *)(void *)read_whole(golden_path(model, reference), &bytes);
     cr_assert_eq(bytes, count * sizeof *wanted);
     double result = 0;
@@ -84,7 +84,7 @@ Test(gpu_golden, float_models_meet_the_reference_logits)
             printf("skipped: the golden %s is not there\n", models[i]);
             continue;
         }
-        double d = distance(models[i], "logits.f32", steps, sizeof steps / sizeof *steps);
+        double d = distance(models[i], "logits.f32", true, steps, sizeof steps / sizeof *steps);
         cr_expect(d <= 1e-9, "%s: NMSE %g", models[i], d);
     }
 }
@@ -97,7 +97,7 @@ Test(gpu_golden, quantised_models_meet_the_logits_of_their_dequantised_weights)
     static const int steps[] = {40};
     NEEDS_OPENCL();
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        double d = distance(models[i], "logits_dq.f32", steps, 1);
+        double d = distance(models[i], "logits_dq.f32", true, steps, 1);
         cr_expect(d <= 1e-9, "%s: NMSE %g", models[i], d);
     }
 }
@@ -109,12 +109,33 @@ Test(gpu_golden, the_same_bits_whatever_the_cut)
     NEEDS_OPENCL();
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         size_t count;
-        float *first = run_logits(models[i], ENGINE_KV_F16, whole, 1, &count);
-        float *others[] = {run_logits(models[i], ENGINE_KV_F16, ones, 1, &count), run_logits(models[i], ENGINE_KV_F16, parts, 3, &count)};
+        float *first = run_logits(models[i], ENGINE_KV_F16, true, whole, 1, &count);
+        float *others[] = {run_logits(models[i], ENGINE_KV_F16, true, ones, 1, &count),
+                           run_logits(models[i], ENGINE_KV_F16, true, parts, 3, &count)};
         for (int k = 0; k < 2; k++) {
             cr_expect(memcmp(first, others[k], count * sizeof *first) == 0, "%s: cut %d differs from one step of 40", models[i], k);
             free(others[k]);
         }
         free(first);
+    }
+}
+
+/* Weights and activations rounded to BF16: about 2^-9 each. */
+Test(gpu_golden, emulated_matrix_units_stay_within_their_rounding_and_give_the_same_bits_whatever_the_cut)
+{
+    static const char *const models[] = {"qwen3moe_q8_0", "ds3_q8_0", "gptoss_mxfp4"};
+    static const int whole[] = {40}, parts[] = {7, 1, 13};
+    NEEDS_OPENCL();
+    setenv("JEOUL_GPU", "mma", 1);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        size_t count, bytes;
+        float *first = run_logits(models[i], ENGINE_KV_BF16, false, whole, 1, &count),
+              *other = run_logits(models[i], ENGINE_KV_BF16, false, parts, 3, &count),
+              *wanted = (float *)(void *)read_whole(golden_path(models[i], "logits_dq.f32"), &bytes);
+        double d = nmse(first, wanted, count);
+        cr_expect(d <= 1e-3, "%s: NMSE %g", models[i], d);
+        cr_expect(d >= 1e-8, "%s: NMSE %g: nothing was rounded", models[i], d);
+        cr_expect(memcmp(first, other, count * sizeof *first) == 0, "%s: another cut gives other bits", models[i]);
+        free(first), free(other), free(wanted);
     }
 }

@@ -22,6 +22,9 @@
 #define AS_FLOAT(BITS) as_float(BITS)
 #define AS_UINT(VALUE) as_uint(VALUE)
 #define LOCAL_INCREMENT(AT) atomic_inc(AT)
+#define LOAD4(AT) vload4(0, AT)
+#define UNROLL
+#define LEAVE_IF(CONDITION)
 typedef char schar;
 
 #else
@@ -46,6 +49,11 @@ typedef signed char schar;
 #define AS_FLOAT(BITS) __uint_as_float(BITS)
 #define AS_UINT(VALUE) __float_as_uint(VALUE)
 #define LOCAL_INCREMENT(AT) atomicAdd(AT, 1)
+#define LOAD4(AT) (*(const float4 *)(AT)) /* of an address that is a multiple of 16 bytes */
+#define UNROLL _Pragma("unroll")
+#define LEAVE_IF(CONDITION) /* the whole group, which has nothing to do: sooner, where it can be said before a barrier */                 \
+    if (CONDITION)                                                                                                                         \
+        return;
 #endif
 
 #define NEGATIVE_INFINITY AS_FLOAT(0xFF800000u)

@@ -43,6 +43,7 @@ DEVICE struct product product_of(GLOBAL const int *tiles, int columns, int n)
         int lane = THREAD % 32, line = THREAD / 32, row = GROUP(0) * DOT_ROWS + line, groups = (cols + 31) / 32;                           \
         float sum[COLUMNS];                                                                                                                \
         long at[COLUMNS];                                                                                                                  \
+        LEAVE_IF(p.count == 0)                                                                                                             \
         for (int c = 0; c < COLUMNS; c++) {                                                                                                \
             int column = p.first + (p.count ? at_most(c, p.count - 1) : 0);                                                                               \
             sum[c] = 0.0f;                                                                                                                 \

@@ -1,5 +1,7 @@
 /* The router's choice, and the order of its pairs by expert. A pair is (row, choice): row · top_k + choice. */
 
+/* MOST_EXPERTS is a definition of the build. How many there are is an argument: PoCL goes wrong where it knows that most threads have nothing
+ * to do before a barrier. */
 #define CHOOSERS 64
 
 /* The greatest of choice[n] and the lowest id that has it, −1 where none is above −infinity; the same in all threads. */
@@ -90,27 +92,27 @@ DEVICE void keep_best_groups(LOCAL_POINTER float *choice, int n_experts, int n_g
 
 /* ids and weights of a row's top_k experts, greatest first; a group is a row. Gates are numbered as in engine/backend.h. */
 KERNEL(CHOOSERS) choose(GLOBAL int *ids, GLOBAL float *weights, GLOBAL const float *logits, GLOBAL const float *bias,
-                        GLOBAL const float *selection, int top_k, int gate, int n_groups, int groups_used, int normalise, float factor)
+                        GLOBAL const float *selection, int n_experts, int top_k, int gate, int n_groups, int groups_used, int normalise, float factor)
 {
-    LOCAL float scores[N_EXPERTS], choice[N_EXPERTS], chosen[N_EXPERTS], best[CHOOSERS];
+    LOCAL float scores[MOST_EXPERTS], choice[MOST_EXPERTS], chosen[MOST_EXPERTS], best[CHOOSERS];
     LOCAL int at[CHOOSERS];
     long row = GROUP(0);
-    for (int e = THREAD; e < N_EXPERTS; e += CHOOSERS) {
-        float logit = logits[row * N_EXPERTS + e];
+    for (int e = THREAD; e < n_experts; e += CHOOSERS) {
+        float logit = logits[row * n_experts + e];
         if (bias)
             logit += bias[e];
         scores[e] = gate == 2 ? 1.0f / (1.0f + EXP(-logit)) : logit;
     }
     BARRIER;
     if (gate == 1)
-        softmax(scores, N_EXPERTS, best);
-    for (int e = THREAD; e < N_EXPERTS; e += CHOOSERS)
+        softmax(scores, n_experts, best);
+    for (int e = THREAD; e < n_experts; e += CHOOSERS)
         choice[e] = scores[e] + (selection ? selection[e] : 0.0f);
     BARRIER;
     if (n_groups > 1)
-        keep_best_groups(choice, N_EXPERTS, n_groups, groups_used, chosen);
+        keep_best_groups(choice, n_experts, n_groups, groups_used, chosen);
     for (int k = 0; k < top_k; k++) {
-        int expert = best_of(choice, N_EXPERTS, best, at);
+        int expert = best_of(choice, n_experts, best, at);
         if (THREAD == 0) {
             float weight = expert < 0 ? A_NAN : scores[expert];
             if (expert < 0) // scores that are not numbers (a broken model): any experts
@@ -139,7 +141,7 @@ KERNEL(CHOOSERS) choose(GLOBAL int *ids, GLOBAL float *weights, GLOBAL const flo
 KERNEL(256) sort_pairs(GLOBAL int *order, GLOBAL int *tiles, GLOBAL ulong *load, GLOBAL ulong *active, GLOBAL const int *ids, int layer,
                         int n_experts, int pairs, int width, int most_tiles)
 {
-    LOCAL int count[N_EXPERTS], next[N_EXPERTS];
+    LOCAL int count[MOST_EXPERTS], next[MOST_EXPERTS];
     LOCAL int used, n_tiles;
     for (int e = THREAD; e < n_experts; e += 256)
         count[e] = 0;

@@ -1,0 +1,139 @@
+/* Products on matrix units: weights and activations rounded to BF16, sums in float. The text is taken once for each COLUMN_TILES, with
+ * MMA_NAME as the kernel's name.
+ *
+ * A group of 256 threads makes 32 rows of 8 × COLUMN_TILES columns. Its eight warps share the row's length: each has a segment of it, and
+ * the segments are added in their order, whatever the number of columns: a column's bits do not depend on its company.
+ *
+ * One MMA is 16 rows × 16 k × 8 columns. In which order k stands does not matter where both operands have the same, so that each lane gets
+ * what lies together: of 128 values, lane t of a quad has group t of 32, four values of it in each of eight steps. Its weights are then one
+ * load of its group, and its activations are loads of four floats.
+ *
+ *     lane = 4 · quad + t        a[0] row quad, values 0 and 1 of the four      b[0] column quad, values 0 and 1
+ *                                a[1] row quad + 8, the same                    b[1] column quad, values 2 and 3
+ *                                a[2] row quad, values 2 and 3                  c[0], c[1] row quad, columns 2t and 2t + 1
+ *                                a[3] row quad + 8, the same                    c[2], c[3] row quad + 8, the same */
+#ifndef MMA_ROWS
+#define MMA_ROWS 32
+#define MMA_THREADS 256
+#define SEGMENTS (MMA_THREADS / 32)
+
+/* Two values as BF16, nearest even; the first in the low half. */
+DEVICE uint bf16_pair(float low, float high)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    return both;
+#else
+    return (uint)bf16_bits(low) | (uint)bf16_bits(high) << 16;
+#endif
+}
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+#define MMA_ROOM
+#define MMA(C, A, B)                                                                                                                       \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"    \
+                 : "+f"((C)[0]), "+f"((C)[1]), "+f"((C)[2]), "+f"((C)[3])                                                                  \
+                 : "r"((A)[0]), "r"((A)[1]), "r"((A)[2]), "r"((A)[3]), "r"((B)[0]), "r"((B)[1]))
+#else
+/* The same by way of local memory, for devices without one and for tests: 6 words of each lane. */
+#define MMA_ROOM LOCAL uint mma_room[MMA_THREADS * 6];
+#define MMA(C, A, B) emulated_mma(mma_room, C, A, B)
+
+DEVICE float pair_product(uint a, uint b, float sum)
+{
+    sum = FMA(bf16_value((ushort)(a & 0xFFFFu)), bf16_value((ushort)(b & 0xFFFFu)), sum);
+    return FMA(bf16_value((ushort)(a >> 16)), bf16_value((ushort)(b >> 16)), sum);
+}
+
+DEVICE void emulated_mma(LOCAL_POINTER uint *room, float *c, const uint *a, const uint *b)
+{
+    LOCAL_POINTER uint *warp = room + THREAD / 32 * 32 * 6;
+    int lane = THREAD % 32, quad = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; i++)
+        warp[lane * 6 + i] = a[i];
+    warp[lane * 6 + 4] = b[0];
+    warp[lane * 6 + 5] = b[1];
+    BARRIER;
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++) {
+            LOCAL_POINTER uint *of_row = warp + (quad * 4 + k) * 6 + i / 2, *of_column = warp + ((2 * t + i % 2) * 4 + k) * 6 + 4;
+            c[i] = pair_product(of_row[0], of_column[0], c[i]);
+            c[i] = pair_product(of_row[2], of_column[1], c[i]);
+        }
+    BARRIER;
+}
+#endif
+#endif
+
+KERNEL(MMA_THREADS) MMA_NAME(PRODUCT_ARGUMENTS)
+{
+    LOCAL float sums[SEGMENTS * MMA_ROWS * 8];
+    MMA_ROOM
+    struct product p = product_of(tiles, 8 * COLUMN_TILES, n);
+    struct planes planes = planes_of(w, high, scales, steps);
+    int lane = THREAD % 32, segment = THREAD / 32, quad = lane / 4, t = lane % 4, first_row = GROUP(0) * MMA_ROWS;
+    int groups = cols / 32, each = ((groups + 3) / 4 + SEGMENTS - 1) / SEGMENTS; // blocks of four groups in a segment
+    float c[COLUMN_TILES][2][4];
+    long at[COLUMN_TILES];
+    LEAVE_IF(p.count == 0)
+    UNROLL for (int tile = 0; tile < COLUMN_TILES; tile++)
+    {
+        int column = tile * 8 + quad;
+        at[tile] = -1;
+        if (column < p.count) {
+            column += p.first;
+            at[tile] = (long)(order ? order[column] / divide : column) * x_stride + (long)(order ? 0 : p.matrix) * x_head;
+        }
+        UNROLL for (int i = 0; i < 8; i++) c[tile][i / 4][i % 4] = 0.0f;
+    }
+    for (int i = 0; i < each; i++) {
+        int group = (segment * each + i) * 4 + t;
+        uint a[2][8][4];
+        UNROLL for (int half_tile = 0; half_tile < 4; half_tile++)
+        {
+            float v[32];
+            int row = first_row + half_tile * 8 + quad;
+            if (row < rows && group < groups && p.count)
+                group_values(planes, ((long)p.matrix * rows + row) * groups + group, v);
+            else
+                UNROLL for (int j = 0; j < 32; j++) v[j] = 0.0f;
+            UNROLL for (int s = 0; s < 8; s++)
+            {
+                a[half_tile / 2][s][half_tile % 2] = bf16_pair(v[4 * s], v[4 * s + 1]);
+                a[half_tile / 2][s][half_tile % 2 + 2] = bf16_pair(v[4 * s + 2], v[4 * s + 3]);
+            }
+        }
+        UNROLL for (int tile = 0; tile < COLUMN_TILES; tile++)
+        {
+            UNROLL for (int s = 0; s < 8; s++)
+            {
+                uint b[2] = {0, 0};
+                if (at[tile] >= 0 && group < groups) {
+                    float4 four = LOAD4(x + at[tile] + (long)group * 32 + 4 * s);
+                    b[0] = bf16_pair(four.x, four.y);
+                    b[1] = bf16_pair(four.z, four.w);
+                }
+                MMA(c[tile][0], a[0][s], b);
+                MMA(c[tile][1], a[1][s], b);
+            }
+        }
+    }
+    UNROLL for (int tile = 0; tile < COLUMN_TILES; tile++)
+    {
+        UNROLL for (int i = 0; i < 8; i++)
+            sums[(segment * MMA_ROWS + i / 2 * 8 + quad) * 8 + 2 * t + i % 2] = c[tile][i / 4][i % 4];
+        BARRIER;
+        int in_tile = THREAD / MMA_ROWS, column = tile * 8 + in_tile, row = THREAD % MMA_ROWS;
+        if (column < p.count && first_row + row < rows) {
+            float total = 0.0f;
+            UNROLL for (int s = 0; s < SEGMENTS; s++) total += sums[(s * MMA_ROWS + row) * 8 + in_tile];
+            column = order ? order[p.first + column] : p.first + column;
+            long out = (long)column * y_stride + (long)(order ? 0 : p.matrix) * y_head + first_row + row;
+            if (bias)
+                total += bias[(long)p.matrix * rows + first_row + row];
+            y[out] = accumulate ? y[out] + total : total;
+        }
+        BARRIER;
+    }
+}

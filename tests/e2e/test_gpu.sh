@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# GPU drivers: what is missing is named; a stub, no devices and a lost device are told; kernels are found again. A mock stands for CUDA.
+
+gpu=$goldens/qwen3moe_q8_0
+driver() { # NAME FIELD: of jeoul system
+    "$JEOUL" system --json | jq -r ".drivers[] | select(.driver == \"$1\") | .$2"
+}
+says() { # WORDS COMMAND…: on standard output
+    local words=$1
+    shift
+    "$@" | grep -qF -- "$words"
+}
+if [ "$(driver cuda available)" = false ]; then
+    check "a library that is not there is named" says "libcuda.so.1" driver cuda reason
+    refuse 2 'libcuda.so.1' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend cuda
+fi
+refuse 2 'cpu, cuda, hip and opencl are there' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend tpu
+mkdir mock
+if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
+    cp mock/libcuda.so.1 mock/libnvrtc.so.13
+    mock() { # MODE COMMAND…
+        local mode=$1
+        shift
+        MOCK_CUDA=$mode LD_LIBRARY_PATH=$PWD/mock ASAN_OPTIONS=detect_leaks=0 "$@"
+    }
+    export -f mock
+    export MOCK_CUDA_LOG=$PWD/mock.log
+    check "the toolkit's stub is told from a driver" says 'stub' mock stub driver cuda reason
+    refuse 2 "the toolkit's stub" mock stub "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    check "a driver without devices is told" says 'no devices' mock none driver cuda reason
+    refuse 2 'has no devices' mock none "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    check "a device is listed" says 'Mock GPU' mock ok "$JEOUL" system
+    refuse 2 'counted from 0' mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda --device 3
+    refuse 1 'CUDA_ERROR_ILLEGAL_ADDRESS' mock lost "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    check "a lost device leaves no file" bash -c '! test -e x.f32'
+    check "a model runs on the mock, token by token" mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --chunk 1 -o x.f32 --backend cuda
+    check "steps of decoding are launched as graphs" bash -c 'read -r _ n < <(grep graph_launches mock.log) && [ "$n" -ge 36 ]'
+    check "few graphs serve all of them" bash -c 'read -r _ n < <(grep ^graphs mock.log) && [ "$n" -le 3 ]'
+    check "all memory of the device is freed" grep -qx 'left 0' mock.log
+    check "compiled kernels are kept" bash -c 'ls "$XDG_CACHE_HOME"/jeoul/kernels/*.bin'
+    check "a damaged file of kernels is compiled again" bash -c 'for f in "$XDG_CACHE_HOME"/jeoul/kernels/*.bin; do printf x >>"$f"; done; mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
+    unset MOCK_CUDA_LOG
+else
+    skip "a mock of CUDA" "gcc cannot build it"
+fi
+if [ "$(driver opencl available)" = true ]; then
+    check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
+    check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\"))"' "$gpu"
+else
+    skip "OpenCL" "$(driver opencl reason)"
+fi

@@ -1,0 +1,299 @@
+/* A CUDA driver and NVRTC that compute nothing, for tests of what lies between the engine and the driver: memory is the host's, launches
+ * and graphs are counted, and $MOCK_CUDA says how it fares:
+ *   stub: as the toolkit's library for linking (cuInit answers 34) · none: no devices · lost: the device is lost at the third wait
+ * At the end the counts go to the file $MOCK_CUDA_LOG. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned long long launches, captured, graphs, graph_launches, waits, allocated, freed;
+static int capturing;
+
+static int is(const char *mode)
+{
+    const char *set = getenv("MOCK_CUDA");
+    return set && strcmp(set, mode) == 0;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    const char *path = getenv("MOCK_CUDA_LOG");
+    FILE *log = path && launches + captured ? fopen(path, "w") : NULL;
+    if (!log)
+        return;
+    fprintf(log, "launches %llu\ncaptured %llu\ngraphs %llu\ngraph_launches %llu\nleft %llu\n", launches, captured, graphs, graph_launches,
+            allocated - freed);
+    fclose(log);
+}
+
+int cuInit(unsigned flags)
+{
+    (void)flags;
+    return is("stub") ? 34 : is("none") ? 100 : 0;
+}
+
+int cuDriverGetVersion(int *version)
+{
+    *version = 13000;
+    return 0;
+}
+
+int cuGetErrorName(int code, const char **name)
+{
+    *name = code == 34    ? "CUDA_ERROR_STUB_LIBRARY"
+            : code == 100 ? "CUDA_ERROR_NO_DEVICE"
+            : code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+                          : "CUDA_ERROR_UNKNOWN";
+    return 0;
+}
+
+int cuDeviceGetCount(int *n)
+{
+    *n = 1;
+    return is("none") ? 100 : 0;
+}
+
+int cuDeviceGet(int *device, int ordinal)
+{
+    *device = ordinal;
+    return 0;
+}
+
+int cuDeviceGetName(char *name, int n, int device)
+{
+    (void)device;
+    snprintf(name, (size_t)n, "Mock GPU");
+    return 0;
+}
+
+int cuDeviceTotalMem_v2(size_t *bytes, int device)
+{
+    (void)device;
+    *bytes = (size_t)1 << 30;
+    return 0;
+}
+
+int cuMemGetInfo_v2(size_t *available, size_t *total)
+{
+    const char *set = getenv("MOCK_CUDA_FREE");
+    *total = (size_t)1 << 30;
+    *available = set ? strtoull(set, NULL, 10) : *total;
+    return 0;
+}
+
+int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    (void)device;
+    *value = attribute == 75 ? 9 : attribute == 16 ? 132 : attribute == 8 ? 49152 : 0;
+    return 0;
+}
+
+int cuDevicePrimaryCtxRetain(void **context, int device)
+{
+    static char it;
+    (void)device;
+    *context = &it;
+    return 0;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device)
+{
+    (void)device;
+    return 0;
+}
+
+int cuCtxSetCurrent(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+int cuMemAlloc_v2(uint64_t *memory, size_t bytes)
+{
+    void *room = malloc(bytes);
+    *memory = (uint64_t)(uintptr_t)room;
+    allocated += room != NULL;
+    return room ? 0 : 2;
+}
+
+int cuMemFree_v2(uint64_t memory)
+{
+    free((void *)(uintptr_t)memory);
+    freed++;
+    return 0;
+}
+
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memcpy((void *)(uintptr_t)to, from, bytes);
+    return 0;
+}
+
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memcpy(to, (const void *)(uintptr_t)from, bytes);
+    return 0;
+}
+
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memmove((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
+    return 0;
+}
+
+int cuMemsetD32Async(uint64_t to, unsigned value, size_t count, void *stream)
+{
+    (void)stream;
+    for (size_t i = 0; i < count; i++)
+        ((uint32_t *)(uintptr_t)to)[i] = value;
+    return 0;
+}
+
+int cuStreamCreate(void **stream, unsigned flags)
+{
+    static char it;
+    (void)flags;
+    *stream = &it;
+    return 0;
+}
+
+int cuStreamDestroy_v2(void *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+int cuStreamSynchronize(void *stream)
+{
+    (void)stream;
+    return is("lost") && ++waits > 3 ? 700 : 0;
+}
+
+int cuModuleLoadData(void **module, const void *image)
+{
+    if (memcmp(image, "CUBIN", 5) != 0)
+        return 200;
+    *module = strdup("module");
+    return 0;
+}
+
+int cuModuleUnload(void *module)
+{
+    free(module);
+    return 0;
+}
+
+int cuModuleGetFunction(void **function, void *module, const char *name)
+{
+    *function = module;
+    return *name ? 0 : 500;
+}
+
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned local, void *stream,
+                   void **arguments, void **extra)
+{
+    (void)f, (void)stream, (void)arguments, (void)extra, (void)local;
+    if (!gx || !gy || !gz || gy > 65535 || gz > 65535 || !bx || bx > 1024 || by != 1 || bz != 1)
+        return 1; // CUDA_ERROR_INVALID_VALUE
+    if (capturing)
+        captured++;
+    else
+        launches++;
+    return 0;
+}
+
+int cuStreamBeginCapture_v2(void *stream, int mode)
+{
+    (void)stream, (void)mode;
+    capturing = 1;
+    return 0;
+}
+
+int cuStreamEndCapture(void *stream, void **graph)
+{
+    (void)stream;
+    capturing = 0;
+    graphs++;
+    *graph = strdup("graph");
+    return 0;
+}
+
+int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long flags)
+{
+    (void)graph, (void)flags;
+    *executable = strdup("executable");
+    return 0;
+}
+
+int cuGraphLaunch(void *executable, void *stream)
+{
+    (void)executable, (void)stream;
+    graph_launches++;
+    return 0;
+}
+
+int cuGraphExecDestroy(void *executable)
+{
+    free(executable);
+    return 0;
+}
+
+int cuGraphDestroy(void *graph)
+{
+    free(graph);
+    return 0;
+}
+
+int nvrtcCreateProgram(void **program, const char *source, const char *name, int n, const char *const *headers, const char *const *names)
+{
+    (void)name, (void)n, (void)headers, (void)names;
+    *program = strdup(source);
+    return 0;
+}
+
+int nvrtcCompileProgram(void *program, int n, const char *const *options)
+{
+    int architecture = 0;
+    for (int i = 0; i < n; i++)
+        architecture |= strcmp(options[i], "-arch=sm_90") == 0;
+    return architecture && strstr(program, "__global__") ? 0 : 6;
+}
+
+int nvrtcGetProgramLogSize(void *program, size_t *bytes)
+{
+    (void)program;
+    *bytes = 10;
+    return 0;
+}
+
+int nvrtcGetProgramLog(void *program, char *log)
+{
+    (void)program;
+    snprintf(log, 10, "mock log");
+    return 0;
+}
+
+int nvrtcGetCUBINSize(void *program, size_t *bytes)
+{
+    (void)program;
+    *bytes = 6;
+    return 0;
+}
+
+int nvrtcGetCUBIN(void *program, char *out)
+{
+    (void)program;
+    memcpy(out, "CUBIN", 6);
+    return 0;
+}
+
+int nvrtcDestroyProgram(void **program)
+{
+    free(*program);
+    *program = NULL;
+    return 0;
+}
