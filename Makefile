@@ -8,6 +8,7 @@
 #   make lint       format, static analysis            make neon      the goldens on an emulated AArch64
 #   make instructions   the hot kernels' against those agreed on
 #   make models     train the reference models         make models-smoke   the same in small, in a minute
+#   make gpu-kernels  compiled in three dialects, run under Oclgrind
 #   make install    into $(PREFIX)                     make clean
 #
 # Rooms call one way: each library may use those to its right, never to its left.
@@ -53,7 +54,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean models models-smoke packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: gpu-kernels instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean models models-smoke packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL),0)
@@ -182,6 +183,11 @@ instructions: packages
 fuzz: test-packages
 	@$(MAKE) --no-print-directory fuzzers
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+gpu-kernels: test-packages
+	@$(MAKE) --no-print-directory all
+	tests/gpu-kernels/compile
+	tests/gpu-kernels/races
 
 neon: neon-packages
 	@$(MAKE) --no-print-directory $(BUILD)/neon/goldens

@@ -16,7 +16,7 @@ struct gpu_context; // each driver defines its own
 
 struct gpu_facts {
     char name[128];                       // "NVIDIA H100 80GB HBM3"
-    char version[128];                    // of driver and device: programs that were compiled for one are not used with another
+    char version[256];                    // of driver and device: programs that were compiled for one are not used with another
     uint64_t memory_bytes, largest_bytes; // of all, of one allocation
     uint64_t local_bytes;                 // that a group of threads may share
     int units;                            // multiprocessors

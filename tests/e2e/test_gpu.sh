@@ -14,6 +14,7 @@ if [ "$(driver cuda available)" = false ]; then
     check "a library that is not there is named" says "libcuda.so.1" driver cuda reason
     refuse 2 'libcuda.so.1' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend cuda
 fi
+refuse 2 'nothing is measured: cuda, device 77' "$root/bench/gpu-selftest" --device 77 --quick
 refuse 2 'cpu, cuda, hip and opencl are there' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend tpu
 mkdir mock
 if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
@@ -32,6 +33,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "a device is listed" says 'Mock GPU' mock ok "$JEOUL" system
     refuse 2 'counted from 0' mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda --device 3
     refuse 1 'CUDA_ERROR_ILLEGAL_ADDRESS' mock lost "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    refuse 2 'are free: leave the experts' env MOCK_CUDA_FREE=200000 bash -c 'mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
     check "a lost device leaves no file" bash -c '! test -e x.f32'
     check "a model runs on the mock, token by token" mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --chunk 1 -o x.f32 --backend cuda
     check "steps of decoding are launched as graphs" bash -c 'read -r _ n < <(grep graph_launches mock.log) && [ "$n" -ge 36 ]'
@@ -45,6 +47,7 @@ else
 fi
 if [ "$(driver opencl available)" = true ]; then
     check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
+    check "verify with experts on the CPU" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl --experts-cpu 1
     check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\"))"' "$gpu"
 else
     skip "OpenCL" "$(driver opencl reason)"
