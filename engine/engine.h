@@ -304,7 +304,7 @@ struct engine_gpu_driver {
 bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
 
 struct engine_gpu_device {
-    char name[128], version[128]; // of the device; of driver and device
+    char name[128], version[256]; // of the device; of driver and device
     uint64_t memory_bytes;
     int units;         // multiprocessors; 0: the driver doesn't tell
     bool tensor_cores; // used by kernels

@@ -159,7 +159,7 @@ static cl_ulong number(cl_object device, cl_uint what)
 static bool describe(int device, struct gpu_facts *facts, struct error *err)
 {
     cl_object id;
-    char driver[48] = "", version[64] = "";
+    char driver[64] = "", version[128] = "";
     if (!device_at(device, &id, err))
         return false;
     *facts = (struct gpu_facts){.memory_bytes = number(id, CL_DEVICE_GLOBAL_MEM_SIZE),
