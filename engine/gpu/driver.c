@@ -24,9 +24,9 @@ const struct gpu_driver *gpu_driver_named(const char *name)
 void *gpu_library_open(const char *const *names, const struct gpu_symbol *symbols, size_t n_symbols, struct error *err)
 {
     void *library = NULL;
-    const char *name = names[0];
+    const char *name = names[0]; // there is at least one
     char why[400] = "not found";
-    for (size_t i = 0; names[i] && !library; i++) {
+    for (size_t i = 0; !library && (i == 0 || names[i]); i++) {
         const char *said;
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
         if (library)

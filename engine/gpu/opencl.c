@@ -244,7 +244,7 @@ static bool compile(struct gpu_context *c, const char *source, const char *const
                     struct error *err)
 {
     struct text all = {0};
-    cl_int code;
+    cl_int code = CL_SUCCESS;
     text_add_string(&all, "-cl-std=CL1.2");
     for (size_t i = 0; i < n_options; i++)
         text_format(&all, " %s", options[i]);

@@ -1,13 +1,17 @@
 /* The dialect: what differs between OpenCL C 1.2, CUDA C++ and HIP C++, behind one set of names. Kernels are written in what the three have
  * in common: C, no templates, no half-precision arithmetic, address spaces named, 48 KiB of local memory at most.
  *
- * Three rules keep a kernel right in all of them: a BARRIER is met by all threads of a group or by none; none returns before one (PoCL, run by
- * several threads, then mixes groups up); and LOCAL arrays are declared at the outermost scope of a kernel. Multiplication and addition are never contracted by the compiler (the build says so): FMA is where it is
- * meant, so that two kernels which compute the same value compute the same bits. */
+ * Three rules keep a kernel right in all of them: a BARRIER is met by all threads of a group or by none; none returns before one; and LOCAL
+ * memory is declared at the outermost scope of a kernel, as one array where helpers share it by several pointers (PoCL leaves some of several
+ * arrays to all groups in common; tests/gpu-kernels/races looks for that). Multiplication and addition are never contracted by the compiler (the
+ * build says so): FMA is where it is meant, so that two kernels which compute the same value compute the same bits. */
 #if defined(__OPENCL_C_VERSION__)
 #pragma OPENCL FP_CONTRACT OFF
 #define KERNEL(THREADS) __kernel __attribute__((reqd_work_group_size(THREADS, 1, 1))) void
-#define DEVICE static
+#ifndef INLINE /* before anything is optimised: PoCL 3.1 goes wrong over pointers to local memory otherwise; Oclgrind can't */
+#define INLINE inline __attribute__((always_inline))
+#endif
+#define DEVICE static INLINE
 #define GLOBAL __global
 #define LOCAL __local         /* of a declaration */
 #define LOCAL_POINTER __local /* of what a pointer points to */

@@ -1,11 +1,11 @@
 /* The router's choice, and the order of its pairs by expert. A pair is (row, choice): row · top_k + choice. */
 
-/* MOST_EXPERTS is a definition of the build. How many there are is an argument: PoCL goes wrong where it knows that most threads have nothing
- * to do before a barrier. */
+/* MOST_EXPERTS is a definition of the build, a power of two; how many there are is an argument. */
 #define CHOOSERS 64
 
-/* The greatest of choice[n] and the lowest id that has it, −1 where none is above −infinity; the same in all threads. */
-DEVICE int best_of(LOCAL_POINTER const float *choice, int n, LOCAL_POINTER float *best, LOCAL_POINTER int *at)
+/* The greatest of choice[n] and the lowest id that has it, −1 where none is above −infinity; the same in all threads. best has room for two
+ * floats of each thread: values, and the ids that have them. */
+DEVICE int best_of(LOCAL_POINTER const float *choice, int n, LOCAL_POINTER float *best)
 {
     float mine = NEGATIVE_INFINITY;
     int mine_at = -1;
@@ -15,20 +15,19 @@ DEVICE int best_of(LOCAL_POINTER const float *choice, int n, LOCAL_POINTER float
             mine_at = e;
         }
     best[THREAD] = mine;
-    at[THREAD] = mine_at;
+    best[CHOOSERS + THREAD] = (float)mine_at;
     BARRIER;
     for (int half_way = CHOOSERS / 2; half_way > 0; half_way /= 2) {
         if (THREAD < half_way) {
-            float other = best[THREAD + half_way];
-            int other_at = at[THREAD + half_way];
-            if (other > best[THREAD] || (other_at >= 0 && other == best[THREAD] && other_at < at[THREAD])) {
+            float other = best[THREAD + half_way], other_at = best[CHOOSERS + THREAD + half_way];
+            if (other > best[THREAD] || (other_at >= 0.0f && other == best[THREAD] && other_at < best[CHOOSERS + THREAD])) {
                 best[THREAD] = other;
-                at[THREAD] = other_at;
+                best[CHOOSERS + THREAD] = other_at;
             }
         }
         BARRIER;
     }
-    int result = at[0];
+    int result = (int)best[CHOOSERS];
     BARRIER;
     return result;
 }
@@ -94,8 +93,8 @@ DEVICE void keep_best_groups(LOCAL_POINTER float *choice, int n_experts, int n_g
 KERNEL(CHOOSERS) choose(GLOBAL int *ids, GLOBAL float *weights, GLOBAL const float *logits, GLOBAL const float *bias,
                         GLOBAL const float *selection, int n_experts, int top_k, int gate, int n_groups, int groups_used, int normalise, float factor)
 {
-    LOCAL float scores[MOST_EXPERTS], choice[MOST_EXPERTS], chosen[MOST_EXPERTS], best[CHOOSERS];
-    LOCAL int at[CHOOSERS];
+    LOCAL float room[3 * MOST_EXPERTS + 2 * CHOOSERS];
+    LOCAL_POINTER float *scores = room, *choice = scores + MOST_EXPERTS, *chosen = choice + MOST_EXPERTS, *best = chosen + MOST_EXPERTS;
     long row = GROUP(0);
     for (int e = THREAD; e < n_experts; e += CHOOSERS) {
         float logit = logits[row * n_experts + e];
@@ -112,7 +111,7 @@ KERNEL(CHOOSERS) choose(GLOBAL int *ids, GLOBAL float *weights, GLOBAL const flo
     if (n_groups > 1)
         keep_best_groups(choice, n_experts, n_groups, groups_used, chosen);
     for (int k = 0; k < top_k; k++) {
-        int expert = best_of(choice, n_experts, best, at);
+        int expert = best_of(choice, n_experts, best);
         if (THREAD == 0) {
             float weight = expert < 0 ? A_NAN : scores[expert];
             if (expert < 0) // scores that are not numbers (a broken model): any experts
