@@ -51,7 +51,9 @@ struct gpu_driver {
     struct gpu_context *(*open)(int device, struct error *);          // NULL on failure
     void (*close)(struct gpu_context *);                              // what was made in it has been freed
 
-    /* Compiles a source to what program_load takes: `options` are the compiler's definitions, "-DNAME=VALUE" each. */
+    /* A program of a source: `options` are the compiler's definitions, "-DNAME=VALUE" each. Either at once, by a driver that keeps what it
+     * compiled (program_build; NULL: this one doesn't), or in two steps, of which the first is left out where its result was kept. */
+    uint64_t (*program_build)(struct gpu_context *, const char *source, const char *const *options, size_t n_options, struct error *);
     bool (*compile)(struct gpu_context *, const char *source, const char *const *options, size_t n_options, struct text *binary,
                     struct error *);
     uint64_t (*program_load)(struct gpu_context *, const void *binary, size_t bytes, struct error *);

@@ -74,8 +74,7 @@ static struct twin hip = {.name = "HIP",
                           .use = use,
                           .leave = leave,
                           .details = details,
-                          .options = options,
-                          .waits_for_writes = true};
+                          .options = options};
 
 static bool load(struct error *err)
 {

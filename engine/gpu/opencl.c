@@ -24,8 +24,6 @@ enum {
     CL_DEVICE_NAME = 0x102B,
     CL_DRIVER_VERSION = 0x102D,
     CL_DEVICE_VERSION = 0x102F,
-    CL_PROGRAM_BINARY_SIZES = 0x1165,
-    CL_PROGRAM_BINARIES = 0x1166,
     CL_PROGRAM_BUILD_LOG = 0x1183,
     CL_MEM_READ_WRITE = 1,
 };
@@ -38,10 +36,7 @@ static cl_object (*CreateContext)(const intptr_t *, cl_uint, const cl_object *, 
 static cl_object (*CreateCommandQueue)(cl_object, cl_object, cl_ulong, cl_int *);
 static cl_object (*CreateBuffer)(cl_object, cl_ulong, size_t, void *, cl_int *);
 static cl_object (*CreateProgramWithSource)(cl_object, cl_uint, const char **, const size_t *, cl_int *);
-static cl_object (*CreateProgramWithBinary)(cl_object, cl_uint, const cl_object *, const size_t *, const unsigned char **, cl_int *,
-                                            cl_int *);
 static cl_int (*BuildProgram)(cl_object, cl_uint, const cl_object *, const char *, void *, void *);
-static cl_int (*GetProgramInfo)(cl_object, cl_uint, size_t, void *, size_t *);
 static cl_int (*GetProgramBuildInfo)(cl_object, cl_object, cl_uint, size_t, void *, size_t *);
 static cl_object (*CreateKernel)(cl_object, const char *, cl_int *);
 static cl_int (*SetKernelArg)(cl_object, cl_uint, size_t, const void *);
@@ -66,9 +61,7 @@ static const struct gpu_symbol symbols[] = {
     {"clCreateCommandQueue", (void **)&CreateCommandQueue},
     {"clCreateBuffer", (void **)&CreateBuffer},
     {"clCreateProgramWithSource", (void **)&CreateProgramWithSource},
-    {"clCreateProgramWithBinary", (void **)&CreateProgramWithBinary},
     {"clBuildProgram", (void **)&BuildProgram},
-    {"clGetProgramInfo", (void **)&GetProgramInfo},
     {"clGetProgramBuildInfo", (void **)&GetProgramBuildInfo},
     {"clCreateKernel", (void **)&CreateKernel},
     {"clSetKernelArg", (void **)&SetKernelArg},
@@ -105,11 +98,12 @@ static bool load(struct error *err)
 
 enum { MOST_PLATFORMS = 16, MOST_DEVICES = 64 };
 
-/* All devices of all platforms; −1 on failure. */
+/* All devices of all platforms; −1 on failure. A platform that fails hides no other's devices. */
 static int devices(cl_object out[MOST_DEVICES], struct error *err)
 {
     cl_object platforms[MOST_PLATFORMS];
     cl_uint n_platforms = 0;
+    cl_int failure = CL_SUCCESS;
     int n = 0;
     cl_int code = GetPlatformIDs(MOST_PLATFORMS, platforms, &n_platforms);
     if (code == CL_PLATFORM_NOT_FOUND)
@@ -123,10 +117,12 @@ static int devices(cl_object out[MOST_DEVICES], struct error *err)
         code = GetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, (cl_uint)(MOST_DEVICES - n), out + n, &found);
         if (code == CL_SUCCESS)
             n += (int)found < MOST_DEVICES - n ? (int)found : MOST_DEVICES - n;
-        else if (code != CL_DEVICE_NOT_FOUND) {
-            failed("clGetDeviceIDs", code, err);
-            return -1;
-        }
+        else if (code != CL_DEVICE_NOT_FOUND)
+            failure = code;
+    }
+    if (!n && failure != CL_SUCCESS) {
+        failed("clGetDeviceIDs", failure, err);
+        return -1;
     }
     return n;
 }
@@ -227,50 +223,23 @@ static bool build(struct gpu_context *c, cl_object program, const char *options,
     return error_set(err, ERROR_MACHINE, "OpenCL: clBuildProgram answers %d: %s", code, log);
 }
 
-static bool binary_of(cl_object program, struct text *binary, struct error *err)
-{
-    size_t n = 0;
-    cl_int code = GetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL);
-    unsigned char *bytes = code == CL_SUCCESS && n ? malloc(n) : NULL;
-    if (bytes)
-        code = GetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL);
-    if (bytes && code == CL_SUCCESS)
-        text_add(binary, (const char *)bytes, n);
-    free(bytes);
-    return bytes && code == CL_SUCCESS ? text_ok(binary, err) : failed("clGetProgramInfo", code, err);
-}
-
-static bool compile(struct gpu_context *c, const char *source, const char *const *options, size_t n_options, struct text *binary,
-                    struct error *err)
+/* The driver keeps what it compiled itself, as all vendors' do; to ask for the binary would have PoCL compile every kernel once more. */
+static uint64_t program_build(struct gpu_context *c, const char *source, const char *const *options, size_t n_options, struct error *err)
 {
     struct text all = {0};
     cl_int code = CL_SUCCESS;
     text_add_string(&all, "-cl-std=CL1.2");
     for (size_t i = 0; i < n_options; i++)
         text_format(&all, " %s", options[i]);
-    cl_object program = text_ok(&all, err) ? CreateProgramWithSource(c->context, 1, &source, NULL, &code) : NULL;
-    bool ok = program && build(c, program, all.bytes, err) && binary_of(program, binary, err);
-    if (!program && text_ok(&all, err))
+    bool ok = text_ok(&all, err);
+    cl_object program = ok ? CreateProgramWithSource(c->context, 1, &source, NULL, &code) : NULL;
+    if (ok && !program)
         failed("clCreateProgramWithSource", code, err);
-    if (program)
+    if (program && !build(c, program, all.bytes, err)) {
         ReleaseProgram(program);
+        program = NULL;
+    }
     text_free(&all);
-    return ok;
-}
-
-static uint64_t program_load(struct gpu_context *c, const void *binary, size_t bytes, struct error *err)
-{
-    const unsigned char *at = binary;
-    cl_int code, status = 0;
-    cl_object program = CreateProgramWithBinary(c->context, 1, &c->device, &bytes, &at, &status, &code);
-    if (!program) {
-        failed("clCreateProgramWithBinary", code, err);
-        return 0;
-    }
-    if (!build(c, program, "", err)) {
-        ReleaseProgram(program);
-        return 0;
-    }
     return (uint64_t)(uintptr_t)program;
 }
 
@@ -372,8 +341,7 @@ const struct gpu_driver gpu_opencl = {.name = "opencl",
                                       .describe = describe,
                                       .open = open_context,
                                       .close = close_context,
-                                      .compile = compile,
-                                      .program_load = program_load,
+                                      .program_build = program_build,
                                       .program_free = program_free,
                                       .kernel = kernel_of,
                                       .kernel_free = kernel_free,

@@ -1,4 +1,4 @@
-/* Kernels: compiled when they are first needed, for the numbers of the model at hand, and kept on disk.
+/* Kernels: compiled when they are first needed, for the numbers of the model at hand, and kept on disk: by the driver or by us.
  *
  * A file of the cache ($XDG_CACHE_HOME/jeoul/kernels, else ~/.cache/jeoul/kernels) is named by a checksum of everything that its contents
  * depend on, and holds all of that as text, which is compared: another driver, device, option or source never finds it. A file that is
@@ -79,6 +79,8 @@ static void define(struct options *o, const char *name, int64_t value)
 
 static bool load_program(struct gpu *gpu, struct gpu_program *p, const char *source, const struct options *o, struct error *err)
 {
+    if (gpu->driver->program_build)
+        return (p->program = gpu->driver->program_build(gpu->context, source, o->list, o->n, err)) != 0;
     struct text key = {0}, binary = {0};
     char path[4096];
     text_format(&key, "%s\n%s\n%s\n", gpu->driver->name, gpu->facts.name, gpu->facts.version);

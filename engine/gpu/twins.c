@@ -87,7 +87,7 @@ struct gpu_context *twin_open(struct twin *t, int device, struct error *err)
 
 void twin_close(struct gpu_context *c)
 {
-    if (c->stream)
+    if (c->stream && c->twin->use(c->context, c->device) == 0)
         c->twin->f.stream_free(c->stream);
     if (c->context)
         c->twin->leave(c->context, c->device);
@@ -161,13 +161,14 @@ uint64_t twin_program_load(struct gpu_context *c, const void *binary, size_t byt
 
 void twin_program_free(struct gpu_context *c, uint64_t program)
 {
-    c->twin->f.module_unload(handle(program));
+    if (use(c, NULL)) // a module belongs to the context that is current
+        c->twin->f.module_unload(handle(program));
 }
 
 uint64_t twin_kernel(struct gpu_context *c, uint64_t program, const char *name, struct error *err)
 {
     twin_handle function = NULL;
-    return check(c->twin, name, c->twin->f.function_get(&function, handle(program), name), err) ? number(function) : 0;
+    return use(c, err) && check(c->twin, name, c->twin->f.function_get(&function, handle(program), name), err) ? number(function) : 0;
 }
 
 void twin_kernel_free(struct gpu_context *c, uint64_t kernel)
@@ -199,10 +200,11 @@ void twin_memory_free(struct gpu_context *c, uint64_t memory)
         c->twin->f.memory_free(memory);
 }
 
+/* Waits: where a device reads the host's pageable memory itself (HMM, Grace Hopper), nothing is staged and the copy may read it later. */
 bool twin_write(struct gpu_context *c, uint64_t to, size_t at, const void *from, size_t bytes, struct error *err)
 {
     return use(c, err) && check(c->twin, "writing to the device", c->twin->f.write(to + at, from, bytes, c->stream), err) &&
-           (!c->twin->waits_for_writes || twin_finish(c, err));
+           twin_finish(c, err);
 }
 
 bool twin_read(struct gpu_context *c, uint64_t from, size_t at, void *to, size_t bytes, struct error *err)
@@ -268,5 +270,6 @@ bool twin_graph_run(struct gpu_context *c, uint64_t graph, struct error *err)
 
 void twin_graph_free(struct gpu_context *c, uint64_t graph)
 {
-    c->twin->f.graph_executable_free(handle(graph));
+    if (use(c, NULL))
+        c->twin->f.graph_executable_free(handle(graph));
 }

@@ -60,7 +60,6 @@ struct twin {
     int (*leave)(twin_handle context, int device);
     bool (*details)(int device, struct gpu_facts *, struct error *); // units, version, tensor cores, local memory
     size_t (*options)(int device, char (*out)[32]);                  // of the compiler; at most 4
-    bool waits_for_writes;                                           // copies from pageable memory may still read it
 };
 
 bool twin_ready(struct twin *, struct error *);
