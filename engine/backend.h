@@ -198,6 +198,7 @@ struct backend_limits {
     int max_columns;                   // rows in which a head is a row of its own (MLA): of one row of the step; 1 otherwise
     int n_embd, top_k, n_ff;           // of the experts
     int n_heads;
+    int positions; // that a sequence may have
 };
 
 /* The CPU backend (engine/cpu/): scalar, AVX2, AVX-512. */

@@ -87,6 +87,11 @@ static const struct engine_backend *backend_named(const char *name, struct error
     return NULL;
 }
 
+bool engine_backend_exists(const char *name)
+{
+    return backend_named(name, NULL) != NULL;
+}
+
 struct engine *engine_open(struct model_file *file, const struct engine_options *options, struct error *err)
 {
     enum { DEFAULT_ROWS = 512, MAX_ROWS = 1 << 16, DEFAULT_KV_TOKENS = 4096 };
@@ -113,6 +118,7 @@ struct engine *engine_open(struct model_file *file, const struct engine_options 
     e->n_pages = (int)((kv_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS);
 
     struct backend_limits limits = limits_of(c, e->max_rows);
+    limits.positions = e->context < e->n_pages * (int64_t)PAGE_TOKENS ? e->context : e->n_pages * PAGE_TOKENS;
     struct backend *b = NULL;
     if (!(e->backend = backend_named(options->backend ? options->backend : "cpu", err)) || !(b = e->backend->open(options, &limits, err)))
         goto fail;

@@ -295,6 +295,8 @@ const char *const *engine_isas(void);
 /* --- GPUs ------------------------------------------------------------------------------------------------------------------------------
  */
 
+bool engine_backend_exists(const char *name); // one that engine_options.backend can name, whether this machine has it or not
+
 /* A driver that engine_options.backend can name, and whether this machine has it. False past the end. */
 struct engine_gpu_driver {
     const char *name; // "cuda"
@@ -305,6 +307,7 @@ bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
 
 struct engine_gpu_device {
     char name[128], version[256]; // of the device; of driver and device
+    char bus[20];                 // its place on the PCI bus, "0000:3b:00.0"; "": the driver doesn't tell
     uint64_t memory_bytes;
     int units;         // multiprocessors; 0: the driver doesn't tell
     bool tensor_cores; // used by kernels

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const phase_names[2] = {"prefill", "decode"}, *const utilisation_names[2] = {"mfu", "mbu"};
 
@@ -149,7 +150,10 @@ static cJSON *row_json(const struct benching *b, const struct row *row)
     add_samples(b, row, object);
     if (row->phase == BENCH_DECODE)
         add_prediction(b, row, object);
-    cJSON_AddItemToObject(object, "op_share", shares_json(row->c->op_ns[row->phase]));
+    bool on_cpu = strcmp(engine_facts(b->o.engine).backend, "cpu") == 0;
+    cJSON_AddItemToObject(object, "op_share", on_cpu ? shares_json(row->c->op_ns[row->phase]) : cJSON_CreateNull());
+    cJSON_AddItemToObject(object, "op_share_reason",
+                          on_cpu ? cJSON_CreateNull() : cJSON_CreateString("operations of a GPU are not timed one by one"));
     return object;
 }
 

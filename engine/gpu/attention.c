@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTENDERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4 };
+enum { ATTENDERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4, UNITS_OF_A_STRANGER = 64 };
 
 bool gpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -97,17 +97,25 @@ void gpu_use_batch(struct gpu *gpu, const struct batch *batch, bool again)
     gpu_write(gpu, gpu->step, 0, gpu->step_host, end * sizeof *gpu->step_host);
 }
 
-/* Cosines and sines of every position up to the greatest, by the host in double; twice as many each time. */
+/* Cosines and sines of every position up to the greatest, by the host in double; twice as many each time, up to all that there can be. */
 static bool fill_rope(struct gpu *gpu, const struct rope *rope)
 {
     struct error err = {0};
     if (gpu->rope_of == rope && gpu->greatest_position < gpu->rope_positions)
         return true;
     enum { LEAST = 256 };
-    int positions = gpu->greatest_position < LEAST ? LEAST : 2 * (gpu->greatest_position + 1), pairs = rope->n_dims / 2;
+    int needed = gpu->greatest_position + 1, most = gpu->limits.positions > needed ? gpu->limits.positions : needed;
+    int positions = needed > most / 2 ? most : needed < LEAST / 2 ? LEAST : 2 * needed, pairs = rope->n_dims / 2;
     size_t count = (size_t)positions * (size_t)rope->n_dims;
     float *host = memory_array(count, sizeof *host, "rope", &err);
-    uint64_t table = host && gpu_flush(gpu) ? gpu_memory_new(gpu, count, sizeof *host, "rope", &err) : 0;
+    if (!host || !gpu_flush(gpu)) {
+        gpu_fail(gpu, &err);
+        free(host);
+        return false;
+    }
+    gpu_memory_free(gpu, gpu->rope_table); // before there is another: the plan has room for one
+    gpu->rope_of = NULL;
+    uint64_t table = gpu->rope_table = gpu_memory_new(gpu, count, sizeof *host, "rope", &err);
     for (int p = 0; table && p < positions; p++)
         for (int i = 0; i < pairs; i++) {
             double angle = (double)p * (double)rope->inverse_frequency[i];
@@ -116,8 +124,6 @@ static bool fill_rope(struct gpu *gpu, const struct rope *rope)
             turn[1] = (float)sin(angle) * rope->magnitude;
         }
     if (table) {
-        gpu_memory_free(gpu, gpu->rope_table);
-        gpu->rope_table = table;
         gpu->rope_of = rope;
         gpu->rope_positions = positions;
         gpu_write(gpu, table, 0, host, count * sizeof *host);
@@ -173,7 +179,8 @@ void gpu_attend(struct backend *backend, struct buffer *out, const struct buffer
     uint32_t n = (uint32_t)batch->n, heads = (uint32_t)(a->n_kv_heads * gpu->attention_parts), chunks = (uint32_t)gpu->chunks;
     struct gpu_arg sinks = gpu_memory(gpu_vector(a->sinks));
     size_t partial = (size_t)n * chunks * (size_t)a->n_heads * (size_t)(a->v_dim + 2) * sizeof(float);
-    bool busy = n * heads >= (uint32_t)(gpu->facts.units * GROUPS_PER_UNIT);
+    int units = gpu->facts.units ? gpu->facts.units : UNITS_OF_A_STRANGER;
+    bool busy = n * heads >= (uint32_t)(units * GROUPS_PER_UNIT);
     if (chunks == 1 || busy || partial > GPU_PARTIAL_BYTES) {
         gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND], ATTENDERS, (const uint32_t[]){n, heads, 1},
                 GPU_ARGS(gpu_memory(out->memory), gpu_memory(q->memory), gpu_memory(gpu->k_cache[layer]), gpu_memory(v_cache),

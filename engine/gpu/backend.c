@@ -80,7 +80,9 @@ static void reset_counts(struct backend *backend)
 
 static void use_threads(struct backend *backend, int threads)
 {
-    (void)backend, (void)threads; // the host's part is one thread
+    struct gpu *gpu = gpu_of(backend);
+    if (gpu->cpu) // the rest of the host's part is one thread
+        gpu->cpu->ops->use_threads(gpu->cpu, threads);
 }
 
 static void each_thread(struct backend *backend, void (*fn)(void *, int), void *context)
@@ -227,6 +229,15 @@ static bool choose_products(struct gpu *gpu, bool exact, struct error *err)
     return true;
 }
 
+/* A launch may have 65535 groups along its second dimension on CUDA, which are the tiles of pairs there. */
+static bool check_rows(const struct backend_limits *l, struct error *err)
+{
+    enum { MOST_GROUPS = 65535, TILE_PAIRS = 8 };
+    int64_t most = l->top_k ? ((int64_t)MOST_GROUPS - l->n_experts) * TILE_PAIRS / l->top_k : MOST_GROUPS * TILE_PAIRS;
+    return l->max_rows <= most ||
+           error_set(err, ERROR_INPUT, "a step of %d rows: on a GPU this model's may have %lld at most", l->max_rows, (long long)most);
+}
+
 struct backend *gpu_backend_open(const struct engine_options *options, const struct backend_limits *limits, struct error *err)
 {
     struct gpu *gpu = memory_array(1, sizeof *gpu, "backend", err);
@@ -237,7 +248,7 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
     gpu->device = options->device;
     gpu->experts_cpu = options->experts_cpu;
     gpu->driver = gpu_driver_named(options->backend);
-    int devices = gpu->driver->load(err) ? gpu->driver->count(err) : -1;
+    int devices = check_rows(limits, err) && gpu->driver->load(err) ? gpu->driver->count(err) : -1;
     if (devices == 0)
         error_set(err, ERROR_INPUT, "%s has no devices; needed: %s", gpu->driver->name, gpu->driver->libraries);
     if (devices > 0 && gpu->driver->describe(gpu->device, &gpu->facts, err) && (gpu->context = gpu->driver->open(gpu->device, err)) &&

@@ -10,9 +10,11 @@ bool gpu_cpu_open(struct gpu *gpu, const struct engine_options *options, struct 
 {
     const struct backend_limits *l = &gpu->limits;
     size_t rows = (size_t)l->max_rows, width = (size_t)l->n_embd, top_k = (size_t)l->top_k;
+    struct engine_options own = *options;
     if (!options->experts_cpu || !l->n_experts)
         return true;
-    if (!(gpu->cpu = cpu_backend_open(options, l, err)) ||
+    own.pack_cache = ""; // it holds whole models, and these are some of one's matrices
+    if (!(gpu->cpu = cpu_backend_open(&own, l, err)) ||
         !(gpu->cpu_rows = memory_array(rows * (width > top_k ? width : top_k), sizeof *gpu->cpu_rows, "rows", err)))
         return false;
     struct {

@@ -105,6 +105,7 @@ static bool load(struct error *err)
         {"cuDeviceGet", (void **)&cuda.f.device_get},
         {"cuDeviceGetName", (void **)&cuda.f.device_name},
         {"cuDeviceTotalMem_v2", (void **)&cuda.f.device_memory},
+        {"cuDeviceGetPCIBusId", (void **)&cuda.f.device_bus},
         {"cuDeviceGetAttribute", (void **)&get_attribute},
         {"cuDevicePrimaryCtxRetain", (void **)&primary_retain},
         {"cuDevicePrimaryCtxRelease_v2", (void **)&primary_release},

@@ -17,6 +17,7 @@ struct gpu_context; // each driver defines its own
 struct gpu_facts {
     char name[128];                       // "NVIDIA H100 80GB HBM3"
     char version[256];                    // of driver and device: programs that were compiled for one are not used with another
+    char bus[20];                         // its place on the PCI bus, "0000:3b:00.0"; "": the driver doesn't tell
     uint64_t memory_bytes, largest_bytes; // of all, of one allocation
     uint64_t local_bytes;                 // that a group of threads may share
     int units;                            // multiprocessors

@@ -101,6 +101,7 @@ struct gpu {
     /* What was planned, in bytes on the device. */
     struct {
         uint64_t weights;  // but experts
+        uint64_t largest;  // of them
         uint64_t *experts; // [experts_capacity ≥ n_experts]: of the matrices in the order of loading, three of a layer
         size_t n_experts, experts_capacity;
     } plan;

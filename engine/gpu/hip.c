@@ -88,6 +88,7 @@ static bool load(struct error *err)
         {"hipDeviceGet", (void **)&hip.f.device_get},
         {"hipDeviceGetName", (void **)&hip.f.device_name},
         {"hipDeviceTotalMem", (void **)&hip.f.device_memory},
+        {"hipDeviceGetPCIBusId", (void **)&hip.f.device_bus},
         {"hipSetDevice", (void **)&set_device},
         {"hipMemGetInfo", (void **)&hip.f.memory_info},
         {"hipMalloc", (void **)&hip.f.memory_new},

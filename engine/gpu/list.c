@@ -33,5 +33,6 @@ bool engine_gpu_device(size_t index, int device, struct engine_gpu_device *out, 
     *out = (struct engine_gpu_device){.memory_bytes = facts.memory_bytes, .units = facts.units, .tensor_cores = facts.tensor_cores};
     snprintf(out->name, sizeof out->name, "%s", facts.name);
     snprintf(out->version, sizeof out->version, "%s", facts.version);
+    snprintf(out->bus, sizeof out->bus, "%s", facts.bus);
     return true;
 }

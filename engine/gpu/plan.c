@@ -16,9 +16,11 @@ void gpu_plan_weight(struct backend *backend, const struct weight *weight, enum 
         w.bytes = weight->tensor->bytes;
     else
         gpu_planes(&w);
-    if (use != WEIGHT_EXPERTS)
+    if (use != WEIGHT_EXPERTS) {
         gpu->plan.weights += w.bytes;
-    else if (memory_grow((void **)&gpu->plan.experts, &gpu->plan.experts_capacity, gpu->plan.n_experts + 1, sizeof w.bytes, "a plan", &err))
+        gpu->plan.largest = w.bytes > gpu->plan.largest ? w.bytes : gpu->plan.largest;
+    } else if (memory_grow((void **)&gpu->plan.experts, &gpu->plan.experts_capacity, gpu->plan.n_experts + 1, sizeof w.bytes, "a plan",
+                           &err))
         gpu->plan.experts[gpu->plan.n_experts++] = w.bytes;
     else
         gpu_fail(gpu, &err);
@@ -35,7 +37,9 @@ bool gpu_plan_end(struct backend *backend, const struct kv_shape *kv, size_t buf
     struct gpu *gpu = gpu_of(backend);
     uint64_t element = kv->type == ENGINE_KV_F32 ? 4 : 2, experts = 0, largest = 0;
     uint64_t page = (uint64_t)kv->n_kv_heads * PAGE_TOKENS * (uint64_t)(kv->k_dim + (kv->v_in_k ? 0 : kv->v_dim)) * element;
-    uint64_t cache = page * (uint64_t)kv->n_pages * (uint64_t)kv->n_layers, buffers = (uint64_t)buffer_elements * sizeof(float);
+    uint64_t cache = page * (uint64_t)kv->n_pages * (uint64_t)kv->n_layers;
+    uint64_t rope = (uint64_t)gpu->limits.positions * (uint64_t)kv->k_dim * sizeof(float); // grows up to this, see fill_rope
+    uint64_t buffers = (uint64_t)buffer_elements * sizeof(float) + rope;
     uint64_t room = gpu->driver->free_bytes ? gpu->driver->free_bytes(gpu->context) : 0;
     uint64_t rest = gpu->plan.weights + cache + buffers;
     if (gpu->failure.code != ERROR_NONE)
@@ -60,6 +64,13 @@ bool gpu_plan_end(struct backend *backend, const struct kv_shape *kv, size_t buf
     if (largest > gpu->facts.largest_bytes)
         return error_set(err, ERROR_INPUT, "device %d, %s: a layer's experts take %.3g GB, one allocation may have %.3g: --experts-cpu %d",
                          gpu->device, gpu->facts.name, gb(largest), gb(gpu->facts.largest_bytes), layers);
+    uint64_t plane = page / (uint64_t)(kv->k_dim + (kv->v_in_k ? 0 : kv->v_dim)) *
+                     (uint64_t)(kv->k_dim > kv->v_dim ? kv->k_dim : kv->v_dim) * (uint64_t)kv->n_pages; // a layer's K or V
+    if (gpu->plan.largest > gpu->facts.largest_bytes || plane > gpu->facts.largest_bytes)
+        return error_set(err, ERROR_INPUT,
+                         "device %d, %s: a matrix takes %.3g GB and a layer's cache %.3g, one allocation may have %.3g: ask for a smaller "
+                         "cache, or take another device",
+                         gpu->device, gpu->facts.name, gb(gpu->plan.largest), gb(plane), gb(gpu->facts.largest_bytes));
     gpu->experts_cpu = on_cpu * MATRICES; // from here on matrices
     return true;
 }

@@ -67,6 +67,8 @@ bool twin_describe(struct twin *t, int device, struct gpu_facts *facts, struct e
         !check(t, "the device's memory", t->f.device_memory(&bytes, id), err))
         return false;
     facts->memory_bytes = facts->largest_bytes = bytes;
+    if (t->f.device_bus(facts->bus, sizeof facts->bus, id) != 0)
+        facts->bus[0] = '\0';
     return t->details(id, facts, err);
 }
 

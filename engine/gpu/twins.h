@@ -14,6 +14,7 @@ struct twin_functions {
     int (*device_get)(int *device, int ordinal);
     int (*device_name)(char *, int length, int device);
     int (*device_memory)(size_t *, int device);
+    int (*device_bus)(char *, int length, int device);
     int (*memory_info)(size_t *free, size_t *total);
     int (*memory_new)(uint64_t *, size_t);
     int (*memory_free)(uint64_t);

@@ -1,7 +1,6 @@
-/* A CUDA driver and NVRTC that compute nothing, for tests of what lies between the engine and the driver: memory is the host's, launches
- * and graphs are counted, and $MOCK_CUDA says how it fares:
- *   stub: as the toolkit's library for linking (cuInit answers 34) · none: no devices · lost: the device is lost at the third wait
- * At the end the counts go to the file $MOCK_CUDA_LOG. */
+/* A CUDA driver, NVRTC and NVML that compute nothing, for tests of what lies between the engine and the driver: memory is the host's,
+ * launches and graphs are counted, and $MOCK_CUDA says how it fares: stub: as the toolkit's library for linking (cuInit answers 34) · none:
+ * no devices · lost: the device is lost at the third wait At the end the counts go to the file $MOCK_CUDA_LOG. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +32,13 @@ int cuInit(unsigned flags)
     return is("stub") ? 34 : is("none") ? 100 : 0;
 }
 
+int cuGetExportTable(const void **table, const void *which) // the real NVRTC looks for it, and does without
+{
+    (void)which;
+    *table = NULL;
+    return 500;
+}
+
 int cuDriverGetVersion(int *version)
 {
     *version = 13000;
@@ -50,7 +56,7 @@ int cuGetErrorName(int code, const char **name)
 
 int cuDeviceGetCount(int *n)
 {
-    *n = 1;
+    *n = 2;
     return is("none") ? 100 : 0;
 }
 
@@ -79,6 +85,12 @@ int cuMemGetInfo_v2(size_t *available, size_t *total)
     const char *set = getenv("MOCK_CUDA_FREE");
     *total = (size_t)1 << 30;
     *available = set ? strtoull(set, NULL, 10) : *total;
+    return 0;
+}
+
+int cuDeviceGetPCIBusId(char *bus, int n, int device)
+{
+    snprintf(bus, (size_t)n, "0000:%02x:00.0", device + 1);
     return 0;
 }
 
@@ -175,7 +187,7 @@ int cuStreamSynchronize(void *stream)
 
 int cuModuleLoadData(void **module, const void *image)
 {
-    if (memcmp(image, "CUBIN", 5) != 0)
+    if (memcmp(image, "CUBIN", 5) != 0 && memcmp(image, "\177ELF", 4) != 0) // ours, or the real NVRTC's
         return 200;
     *module = strdup("module");
     return 0;
@@ -296,4 +308,36 @@ int nvrtcDestroyProgram(void **program)
     free(*program);
     *program = NULL;
     return 0;
+}
+
+int nvmlInit_v2(void)
+{
+    return is("unmetered") ? 9 : 0;
+}
+
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, void **device)
+{
+    static char it;
+    *device = &it;
+    return strcmp(bus, "0000:01:00.0") == 0 ? 0 : 6;
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules)
+{
+    static unsigned long long counter = 1000000;
+    (void)device;
+    *millijoules = counter += 2500; // with each look
+    return 0;
+}
+
+int nvmlDeviceGetClockInfo(void *device, int type, unsigned *mhz)
+{
+    (void)device;
+    *mhz = type == 1 ? 1980 : 0;
+    return is("clockless") ? 3 : 0;
+}
+
+const char *nvmlErrorString(int code)
+{
+    return code == 9 ? "Driver Not Loaded" : code == 3 ? "Not Supported" : "Unknown Error";
 }
