@@ -42,13 +42,14 @@ static bool read_until(int fd, uint64_t deadline_ns, struct text *out)
     }
 }
 
-static _Noreturn void become_cell(int in, int out, int64_t memory_bytes)
+static _Noreturn void become_cell(int in, int out, int64_t memory_bytes, bool on_gpu)
 {
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
-    if (memory_bytes > 0) { // of the address space: what a model maps and what it allocates
+    if (memory_bytes >
+        0) { // of the address space: what a model maps and what it allocates. GPU drivers reserve terabytes of it for nothing
         struct rlimit limit = {(rlim_t)memory_bytes, (rlim_t)memory_bytes};
-        setrlimit(RLIMIT_AS, &limit);
+        setrlimit(on_gpu ? RLIMIT_DATA : RLIMIT_AS, &limit);
     }
     execl("/proc/self/exe", "jeoul", "cell", (char *)NULL);
     _exit(127);
@@ -59,7 +60,7 @@ struct child {
     int out;
 };
 
-static bool start_child(const char *specification, int64_t memory_bytes, struct child *child, struct error *err)
+static bool start_child(const char *specification, int64_t memory_bytes, bool on_gpu, struct child *child, struct error *err)
 {
     int in[2], out[2];
     if (pipe2(in, O_CLOEXEC) != 0)
@@ -71,7 +72,7 @@ static bool start_child(const char *specification, int64_t memory_bytes, struct 
     }
     child->pid = fork();
     if (child->pid == 0)
-        become_cell(in[0], out[1], memory_bytes);
+        become_cell(in[0], out[1], memory_bytes, on_gpu);
     close(in[0]);
     close(out[1]);
     child->out = out[0];
@@ -132,7 +133,7 @@ cJSON *cell_run(const struct plan *plan, const struct plan_cell *cell, const cha
     char *text = cJSON_PrintUnformatted(specification);
     cJSON_Delete(specification);
     signal(SIGPIPE, SIG_IGN);
-    bool ok = text && start_child(text, plan->cell_memory_bytes, &child, err);
+    bool ok = text && start_child(text, plan->cell_memory_bytes, cJSON_HasObjectItem(cell->config, "backend"), &child, err);
     free(text);
     if (!ok) {
         cJSON_Delete(row);

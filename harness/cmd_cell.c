@@ -9,6 +9,7 @@
 #include "harness/counters.h"
 #include "harness/energy.h"
 #include "harness/expert_load.h"
+#include "harness/gpu_meter.h"
 #include "harness/places.h"
 #include "reports/statistics.h"
 
@@ -102,6 +103,8 @@ static bool run_limits(cJSON *measurements, struct error *err)
 struct watching {
     struct bench_hooks counters;
     struct energy energy;
+    bool on_gpu;
+    struct gpu_meter meter;
     cJSON *measurements;
 };
 
@@ -110,6 +113,15 @@ static void begin(void *context, enum bench_phase_kind phase)
     struct watching *w = context;
     w->counters.begin(w->counters.context, phase);
     energy_begin(&w->energy);
+    if (w->on_gpu)
+        gpu_meter_begin(&w->meter);
+}
+
+static cJSON *energy_labels(enum bench_phase_kind phase, const char *scope)
+{
+    cJSON *labels = labels_of("phase", phase == BENCH_PREFILL ? "prefill" : "decode");
+    cJSON_AddStringToObject(labels, "scope", scope);
+    return labels;
 }
 
 static void end(void *context, enum bench_phase_kind phase)
@@ -118,9 +130,13 @@ static void end(void *context, enum bench_phase_kind phase)
     double joules;
     bool there = energy_end(&w->energy, &joules) && w->energy.n;
     w->counters.end(w->counters.context, phase);
-    cJSON *labels = labels_of("phase", phase == BENCH_PREFILL ? "prefill" : "decode");
-    cJSON_AddStringToObject(labels, "scope", "package");
-    add(w->measurements, "energy", "J", joules, there ? NULL : w->energy.reason, labels);
+    add(w->measurements, "energy", "J", joules, there ? NULL : w->energy.reason, energy_labels(phase, "package"));
+    if (!w->on_gpu)
+        return;
+    const char *reason = gpu_meter_end(&w->meter, &joules);
+    add(w->measurements, "energy", "J", joules, reason, energy_labels(phase, "gpu-board"));
+    add(w->measurements, "gpu_clock", "Hz", w->meter.clock_mhz * 1e6, w->meter.clock_reason[0] ? w->meter.clock_reason : NULL,
+        energy_labels(phase, "gpu-board"));
 }
 
 static void add_phase(cJSON *measurements, const char *name, const struct bench_phase *phase)
@@ -150,6 +166,17 @@ static void add_latencies(cJSON *measurements, const struct bench_result *result
     free(steps);
 }
 
+/* Where the plan has the cell run, read strictly: see add_place of plan.c. */
+static void place_of(const cJSON *config, struct engine_options *options)
+{
+    const char *backend = cJSON_GetStringValue(cJSON_GetObjectItem(config, "backend"));
+    if (!backend)
+        return;
+    options->backend = backend;
+    options->device = (int)config_number(config, "device");
+    options->experts_cpu = (int)config_number(config, "experts_cpu");
+}
+
 static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements, struct error *err)
 {
     struct bench_workload w = {.prompt_tokens = (int)config_number(config, "prompt"),
@@ -159,6 +186,7 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
                                .seed = 1};
     struct engine_options options = {.threads = w.threads, .kv_tokens = bench_kv_tokens(&w), .max_rows = w.batch > 512 ? w.batch : 512};
     struct bench_result result;
+    place_of(config, &options);
     if (!open_kv_named(cJSON_GetStringValue(cJSON_GetObjectItem(config, "kv")), &options.kv, err) ||
         !(o->engine = engine_open(o->file, &options, err)))
         return false;
@@ -170,8 +198,12 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
     struct counters *counters = counters_open(o->engine);
     if (!counters)
         return error_set(err, ERROR_MACHINE, "out of memory");
-    struct watching watching = {
-        .counters = counters_hooks(counters), .energy = energy_open("/sys/class/powercap"), .measurements = measurements};
+    struct watching watching = {.counters = counters_hooks(counters),
+                                .energy = energy_open("/sys/class/powercap"),
+                                .on_gpu = options.backend != NULL,
+                                .measurements = measurements};
+    if (watching.on_gpu)
+        watching.meter = gpu_meter_open(options.backend, options.device);
     struct bench_hooks hooks = {begin, end, &watching};
     bool ok = bench_run(o->engine, &w, NULL, &hooks, &result, err);
     if (ok) {
@@ -274,6 +306,7 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struc
     struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
     struct expert_load load = {.n_layers = o->info.n_layers, .n_experts = o->info.n_experts};
     struct engine_options engine = {.kv_tokens = 2 * (size_t)o->info.context_length + 8192};
+    place_of(config, &engine);
     struct eval_task **tasks = NULL;
     int count = 0;
     bool ok = places_find("datasets/tasks", task_files, sizeof task_files, err) &&

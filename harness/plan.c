@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "engine/engine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,8 +17,9 @@ enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_CELLS = 100
 static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "price", "cell", "nightly", NULL};
 static const char *const model_keys[] = {"id", "file", "synth", NULL};
 static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
-static const char *const bench_keys[] = {"models", "prompt", "generate", "batch", "threads", "kv", "repeats", "warmup", NULL};
-static const char *const eval_keys[] = {"models", "tasks", "limit", "data", NULL};
+static const char *const bench_keys[] = {"models",  "prompt", "generate", "batch",  "threads",     "kv",
+                                         "repeats", "warmup", "backend",  "device", "experts_cpu", NULL};
+static const char *const eval_keys[] = {"models", "tasks", "limit", "data", "backend", "device", "experts_cpu", NULL};
 static const char *const price_keys[] = {"book", "system", NULL};
 static const char *const nightly_keys[] = {"minimum_effect", "rerun_wait_s", NULL};
 static const char *const cell_keys[] = {"seconds", "memory_bytes", NULL};
@@ -137,10 +139,53 @@ static bool add_cell(struct plan *plan, const char *id, const char *kind, int mo
     return true;
 }
 
+/* Where a part's cells run: on the CPU, or on a GPU, whose name in ids and reports is `placement`. */
+struct place {
+    const char *backend; // "cpu"
+    int64_t device;
+    int64_t experts_cpu; // layers; −1: auto
+    char placement[64];  // "cuda:0", "cuda:0+cpu:auto"; "" on the CPU
+};
+
+static bool read_place(const struct json_at *at, struct place *p, struct error *err)
+{
+    struct json_at backend = json_member(at, "backend"), device = json_member(at, "device"), experts = json_member(at, "experts_cpu");
+    *p = (struct place){.experts_cpu = -1};
+    bool automatic = cJSON_IsString(experts.value) && strcmp(experts.value->valuestring, "auto") == 0;
+    if (!text_of(at, "backend", "cpu", &p->backend, err) || !number_of(at, "device", 0, 1023, 0, &p->device, err) ||
+        (!automatic && !number_of(at, "experts_cpu", 0, 1 << 20, 0, &p->experts_cpu, err)))
+        return false;
+    bool cpu = strcmp(p->backend, "cpu") == 0;
+    if (!engine_backend_exists(p->backend))
+        return json_error(&backend, err, "there is no backend \"%.32s\": cpu, cuda, hip and opencl are there", p->backend);
+    if (cpu && (device.value || experts.value))
+        return json_error(device.value ? &device : &experts, err, "it belongs to a GPU: name its \"backend\"");
+    if (!cpu) {
+        int n = snprintf(p->placement, sizeof p->placement, "%s:%d", p->backend, (int)p->device);
+        if (p->experts_cpu < 0)
+            snprintf(p->placement + n, sizeof p->placement - (size_t)n, "+cpu:auto");
+        else if (p->experts_cpu)
+            snprintf(p->placement + n, sizeof p->placement - (size_t)n, "+cpu:%d", (int)p->experts_cpu);
+    }
+    return true;
+}
+
+/* Into a cell's configuration; nothing for the CPU, whose cells have the names they always had. */
+static void add_place(cJSON *config, const struct place *p)
+{
+    if (!p->placement[0])
+        return;
+    cJSON_AddStringToObject(config, "backend", p->backend);
+    cJSON_AddNumberToObject(config, "device", (double)p->device);
+    cJSON_AddNumberToObject(config, "experts_cpu", (double)p->experts_cpu);
+    cJSON_AddStringToObject(config, "placement", p->placement);
+}
+
 struct bench_part {
     int64_t prompt[MAX_LIST], batch[MAX_LIST], threads[MAX_LIST], generate, repeats, warmup;
     int n_prompt, n_batch, n_threads;
     const char *kv;
+    struct place place;
     bool models[MAX_MODELS];
 };
 
@@ -151,7 +196,7 @@ static bool read_bench(struct plan *plan, const struct json_at *at, struct bench
            (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
            (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
            number_of(at, "generate", 1, 1 << 20, 64, &p->generate, err) && number_of(at, "repeats", 5, 1000, 5, &p->repeats, err) &&
-           number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "bf16", &p->kv, err);
+           number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "bf16", &p->kv, err) && read_place(at, &p->place, err);
 }
 
 /* The cells of one repeat of a bench part. */
@@ -168,9 +213,11 @@ static bool add_bench_cells(struct plan *plan, const struct bench_part *p, int r
                     cJSON_AddNumberToObject(config, "threads", (double)p->threads[t]);
                     cJSON_AddStringToObject(config, "kv", p->kv);
                     cJSON_AddNumberToObject(config, "warmup", (double)p->warmup);
+                    add_place(config, &p->place);
                     const char *id =
-                        format_id(plan, err, "bench/%s/p%lld-n%lld-b%lld-t%lld-kv_%s/r%d", plan->models[m].id, (long long)p->prompt[i],
-                                  (long long)p->generate, (long long)p->batch[b], (long long)p->threads[t], p->kv, repeat);
+                        format_id(plan, err, "bench/%s/p%lld-n%lld-b%lld-t%lld-kv_%s%s%s/r%d", plan->models[m].id, (long long)p->prompt[i],
+                                  (long long)p->generate, (long long)p->batch[b], (long long)p->threads[t], p->kv,
+                                  p->place.placement[0] ? "-" : "", p->place.placement, repeat);
                     if (!add_cell(plan, id, "bench", m, repeat, config, err))
                         return false;
                 }
@@ -209,10 +256,11 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
         bool chosen[MAX_MODELS] = {false};
         int64_t limit;
         const char *data;
+        struct place place;
         int n_tasks = 0;
         if (!json_only(&element, eval_keys, err) || !chosen_models(plan, &element, chosen, err) ||
             !number_of(&element, "limit", 1, 1 << 30, 0, &limit, err) || !text_of(&element, "data", NULL, &data, err) ||
-            !json_array(&tasks, &n_tasks, err))
+            !read_place(&element, &place, err) || !json_array(&tasks, &n_tasks, err))
             return false;
         for (int m = 0; m < plan->n_models; m++)
             for (int t = 0; chosen[m] && t < n_tasks; t++) {
@@ -220,13 +268,24 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
                 const char *name;
                 if (!json_string(&task, &name, err))
                     return false;
+                const char *before = plan->models[m].evaluated_on;
+                if (before && strcmp(before, place.placement) != 0)
+                    return json_error(&element, err,
+                                      "\"%s\" is evaluated elsewhere too: reports would count its items twice; give the "
+                                      "model another id there",
+                                      plan->models[m].id);
+                if (!before && !(plan->models[m].evaluated_on = format_id(plan, err, "%s", place.placement)))
+                    return false;
                 cJSON *config = cJSON_CreateObject();
                 cJSON_AddStringToObject(config, "tasks", name);
                 if (limit)
                     cJSON_AddNumberToObject(config, "limit", (double)limit);
                 if (data)
                     cJSON_AddStringToObject(config, "data", data);
-                if (!add_cell(plan, format_id(plan, err, "eval/%s/%s", plan->models[m].id, name), "eval", m, 0, config, err))
+                add_place(config, &place);
+                const char *id =
+                    format_id(plan, err, "eval/%s/%s%s%s", plan->models[m].id, name, place.placement[0] ? "/" : "", place.placement);
+                if (!add_cell(plan, id, "eval", m, 0, config, err))
                     return false;
             }
     }

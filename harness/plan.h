@@ -13,6 +13,7 @@ struct plan_model {
     const char *file;                 // NULL: synthetic
     const char *shape, *quantisation; // of a synthetic one
     int64_t seed;
+    const char *evaluated_on; // placement of its eval cells; NULL: it has none
 };
 
 /* A cell: one child process. Its specification is what the child gets. */

@@ -24,7 +24,7 @@ void summary_print(const cJSON *figures)
         printf("%-16.16s %-8s %6.0f %5.0f %7.0f", json_text(row, "model"), json_text(row, "phase"), json_real(row, "tokens"),
                json_real(row, "batch"), json_real(row, "threads"));
         print_interval(cJSON_GetObjectItem(row, "tok_per_s"), 1);
-        puts("");
+        printf("%s%s\n", *json_text(row, "placement") ? "  " : "", json_text(row, "placement"));
     }
     printf("\n%-16s %-8s %6s %9s  %-20s %7s\n", "model", "language", "items", "acc %", "95 % interval", "chance");
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "accuracy")) {

@@ -51,7 +51,8 @@ static const cJSON *prefill_of(const cJSON *figures, const cJSON *decode)
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "throughput")) {
         if (strcmp(json_text(row, "phase"), "prefill") == 0 && strcmp(json_text(row, "model"), json_text(decode, "model")) == 0 &&
             strcmp(json_text(row, "kv"), json_text(decode, "kv")) == 0 && json_real(row, "batch") == json_real(decode, "batch") &&
-            json_real(row, "threads") == json_real(decode, "threads"))
+            json_real(row, "threads") == json_real(decode, "threads") &&
+            strcmp(json_text(row, "placement"), json_text(decode, "placement")) == 0)
             return row;
     }
     return NULL;
@@ -84,7 +85,8 @@ static double peak_memory(const cJSON *run, const cJSON *decode)
         const cJSON *config = cJSON_GetObjectItem(cell, "config");
         if (strcmp(json_text(cell, "state"), "ok") != 0 || strcmp(json_text(cell, "kind"), "bench") != 0 ||
             strcmp(json_text(cell, "model"), json_text(decode, "model")) != 0 || json_real(config, "batch") != json_real(decode, "batch") ||
-            json_real(config, "threads") != json_real(decode, "threads") || strcmp(json_text(config, "kv"), json_text(decode, "kv")) != 0)
+            json_real(config, "threads") != json_real(decode, "threads") || strcmp(json_text(config, "kv"), json_text(decode, "kv")) != 0 ||
+            strcmp(json_text(config, "placement"), json_text(decode, "placement")) != 0)
             continue;
         cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "measurements"))
             if (strcmp(json_text(m, "cell"), json_text(cell, "id")) == 0 && strcmp(json_text(m, "metric"), "peak_rss") == 0)
@@ -130,6 +132,8 @@ static cJSON *make_option(const cJSON *run, const cJSON *figures, const cJSON *d
     cJSON_AddBoolToObject(option, "random_weights", cJSON_IsTrue(cJSON_GetObjectItem(about, "random_weights")));
     for (const char *const *key = (const char *const[]){"batch", "threads", "kv", NULL}; *key; key++)
         add_copy(option, *key, cJSON_GetObjectItem(decode, *key));
+    if (*json_text(decode, "placement"))
+        add_copy(option, "placement", cJSON_GetObjectItem(decode, "placement"));
     add_copy(option, "prompt_tokens", cJSON_GetObjectItem(prefill, "tokens"));
     add_copy(option, "generated_tokens", cJSON_GetObjectItem(decode, "tokens"));
     add_copy(option, "prefill", cJSON_GetObjectItem(prefill, "tok_per_s"));

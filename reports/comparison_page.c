@@ -60,6 +60,10 @@ static void put_option(struct page *p, const cJSON *option, int index)
     page_escape(&p->html, json_text(option, "model"));
     text_format(&p->html, " %s, %s %.0f, %s %.0f", json_text(option, "quantisation"), page_say(p, "배치", "batch"),
                 json_real(option, "batch"), page_say(p, "스레드", "threads"), json_real(option, "threads"));
+    if (*json_text(option, "placement")) {
+        text_add_string(&p->html, ", ");
+        page_escape(&p->html, json_text(option, "placement"));
+    }
     if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_model")))
         text_format(&p->html, "<br><em>%s</em>", page_say(p, "A와 다른 모델", "another model than A"));
     if (!cJSON_IsTrue(cJSON_GetObjectItem(option, "same_work")))

@@ -52,6 +52,13 @@ static double limit_of(const struct deriving *d, const char *metric)
     return best;
 }
 
+/* Where a cell ran: "cuda:0", "" on the CPU. It gets into pages and scripts of charts: what no plan would have written is "?". */
+static const char *placement_of(const cJSON *config)
+{
+    const char *text = json_text(config, "placement");
+    return strlen(text) < 64 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789:+") == strlen(text) ? text : "?";
+}
+
 /* The row of `throughput` with the cell's configuration, made when it isn't there. */
 static cJSON *throughput_row(const struct deriving *d, const cJSON *cell, const char *phase)
 {
@@ -63,7 +70,7 @@ static cJSON *throughput_row(const struct deriving *d, const cJSON *cell, const 
     cJSON_ArrayForEach(row, rows) {
         if (strcmp(json_text(row, "model"), json_text(cell, "model")) == 0 && strcmp(json_text(row, "phase"), phase) == 0 &&
             json_real(row, "tokens") == tokens && json_real(row, "batch") == batch && json_real(row, "threads") == threads &&
-            strcmp(json_text(row, "kv"), json_text(config, "kv")) == 0)
+            strcmp(json_text(row, "kv"), json_text(config, "kv")) == 0 && strcmp(json_text(row, "placement"), placement_of(config)) == 0)
             return row;
     }
     row = cJSON_CreateObject();
@@ -73,6 +80,8 @@ static cJSON *throughput_row(const struct deriving *d, const cJSON *cell, const 
     cJSON_AddNumberToObject(row, "batch", batch);
     cJSON_AddNumberToObject(row, "threads", threads);
     cJSON_AddStringToObject(row, "kv", json_text(config, "kv"));
+    if (*placement_of(config))
+        cJSON_AddStringToObject(row, "placement", placement_of(config));
     cJSON_AddArrayToObject(row, "samples");
     cJSON_AddArrayToObject(row, "rates"); // of the limit's unit
     cJSON_AddItemToArray(rows, row);
@@ -115,7 +124,7 @@ static bool derive_throughput(struct deriving *d)
         cJSON_AddNumberToObject(interval, "n", (double)n);
         cJSON_AddItemToObject(row, "tok_per_s", interval);
         bool prefill = strcmp(json_text(row, "phase"), "prefill") == 0;
-        double limit = limit_of(d, prefill ? "int8_peak" : "read_bandwidth");
+        double limit = *json_text(row, "placement") ? NAN : limit_of(d, prefill ? "int8_peak" : "read_bandwidth"); // they are the CPU's
         n = samples_of(cJSON_GetObjectItem(row, "rates"), samples);
         cJSON_AddStringToObject(row, "limit", prefill ? "int8_peak" : "read_bandwidth");
         cJSON_AddItemToObject(row, "of_limit",

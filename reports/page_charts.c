@@ -40,8 +40,9 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "throughput")) {
         if (strcmp(json_text(row, "phase"), phase) == 0 &&
             strcmp(json_text(row, "model"), json_text(cJSON_GetArrayItem(models, 0), "id")) == 0) {
-            text_format(s, "%s\"%s %.0f\\n%s %.0f\" %d", at ? ", " : "", page_say(p, "배치", "batch"), json_real(row, "batch"),
-                        page_say(p, "스레드", "threads"), json_real(row, "threads"), at);
+            text_format(s, "%s\"%s %.0f\\n%s %.0f%s%s\" %d", at ? ", " : "", page_say(p, "배치", "batch"), json_real(row, "batch"),
+                        page_say(p, "스레드", "threads"), json_real(row, "threads"), *json_text(row, "placement") ? "\\n" : "",
+                        json_text(row, "placement"), at);
             at++;
         }
     }

@@ -207,9 +207,11 @@ static void section_throughput(struct page *p)
                 page_say(p, "스레드", "threads"), page_say(p, "토큰/초", "tok/s"), page_say(p, "한계 대비 %", "of limit %"));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "throughput")) {
         const cJSON *speed = cJSON_GetObjectItem(row, "tok_per_s");
-        text_add_string(&p->html, "<tr>");
-        page_cell_text(&p->html, json_text(row, "model"));
-        text_format(&p->html, "<td class=t>%s<sup>1</sup></td>", page_phase(p, json_text(row, "phase")));
+        text_add_string(&p->html, "<tr><td class=t>");
+        page_escape(&p->html, json_text(row, "model"));
+        text_add_string(&p->html, *json_text(row, "placement") ? " " : "");
+        page_escape(&p->html, json_text(row, "placement"));
+        text_format(&p->html, "</td><td class=t>%s<sup>1</sup></td>", page_phase(p, json_text(row, "phase")));
         page_cell_count(&p->html, json_real(row, "tokens"));
         page_cell_count(&p->html, json_real(row, "batch"));
         page_cell_count(&p->html, json_real(row, "threads"));
@@ -238,7 +240,9 @@ static void section_energy(struct page *p)
         text_format(&p->html, "<p>%s: ", page_phase(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
         if (cJSON_IsNumber(cJSON_GetObjectItem(m, "value"))) {
             words_number(&p->html, json_real(m, "value"));
-            text_add_string(&p->html, " J (package)<sup>1</sup></p>\n");
+            text_add_string(&p->html, " J (");
+            page_escape(&p->html, json_text(cJSON_GetObjectItem(m, "labels"), "scope"));
+            text_add_string(&p->html, ")<sup>1</sup></p>\n");
         } else {
             text_format(&p->html, "%s (", page_say(p, "잴 수 없음", "not measured"));
             page_escape(&p->html, json_text(m, "reason"));

@@ -16,6 +16,11 @@ if [ "$(driver cuda available)" = false ]; then
 fi
 refuse 2 'nothing is measured: cuda, device 77' "$root/bench/gpu-selftest" --device 77 --quick
 refuse 2 'cpu, cuda, hip and opencl are there' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend tpu
+real_nvrtc() { # only the driver is a mock; without NVRTC the reason names it
+    mkdir -p driver && cp mock/libcuda.so.1 driver/
+    MOCK_CUDA=ok LD_LIBRARY_PATH=$PWD/driver:${LD_LIBRARY_PATH:-} XDG_CACHE_HOME=$PWD/nvrtc ASAN_OPTIONS=detect_leaks=0 \
+        "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda 2>nvrtc.err || grep -q 'libnvrtc.so.13: ' nvrtc.err
+}
 mkdir mock
 if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     cp mock/libcuda.so.1 mock/libnvrtc.so.13
@@ -42,6 +47,28 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "compiled kernels are kept" bash -c 'ls "$XDG_CACHE_HOME"/jeoul/kernels/*.bin'
     check "a damaged file of kernels is compiled again" bash -c 'for f in "$XDG_CACHE_HOME"/jeoul/kernels/*.bin; do printf x >>"$f"; done; mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
     unset MOCK_CUDA_LOG
+    check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc
+
+    # a plan whose cells run on the CPU, on a GPU, and on one that is lost
+    cp mock/libcuda.so.1 mock/libnvidia-ml.so.1
+    printf '{"schema": "jeoul/plan/1", "name": "gpu", "limits": false, "models": [{"id": "t", "file": "%s"}],
+             "bench": [{"prompt": 8, "generate": 3}, {"prompt": 8, "generate": 3, "backend": "cuda"},
+                       {"prompt": 8, "generate": 3, "backend": "cuda", "experts_cpu": "auto", "device": 1}]}' "$gpu/model.gguf" >gpu.json
+    check "a plan runs on CPU and GPU" mock ok "$JEOUL" run gpu.json --out gpu-run
+    check "the same configuration on two devices is two figures" bash -c 'jq -e "[.throughput[] | select(.phase == \"decode\") | .placement // \"\"] == [\"\", \"cuda:0\", \"cuda:1+cpu:auto\"]" gpu-run/figures.json'
+    check "the CPU's limits are not a GPU's" bash -c 'jq -e ".throughput | map(select(.placement)) | all(.of_limit == null)" gpu-run/figures.json'
+    check "the board's energy and clock are in the record" bash -c 'jq -e "[.measurements[] | select((.labels.scope == \"gpu-board\") and (.cell | contains(\"cuda:0\")) and .labels.phase == \"decode\" and (.cell | endswith(\"r1\"))) | .value] == [2.5, 1980000000]" gpu-run/run.json'
+    check "a card without a sensor has a reason" bash -c 'jq -e "[.measurements[] | select(.labels.scope == \"gpu-board\" and (.cell | contains(\"cuda:1\")))] | all(.value == null and (.reason | contains(\"no_sensor\")))" gpu-run/run.json'
+    mock lost "$JEOUL" run gpu.json --out lost >/dev/null 2>lost.err
+    check "a lost device ends its cells" bash -c 'jq -e "[.cells[] | select(.state == \"failed\") | .config.backend == \"cuda\" and (.reason | contains(\"CUDA_ERROR_ILLEGAL_ADDRESS\"))] | length == 10 and all" lost/run.json'
+    check "a lost device does not end the run" bash -c 'jq -e "[.cells[] | select(.state == \"ok\")] | length == 5" lost/run.json'
+    printf '{"schema": "jeoul/plan/1", "models": [{"id": "t", "synth": {}}], "bench": [{"backend": "tpu"}]}' >bad.json
+    refuse 2 'bench[0].backend' "$JEOUL" run bad.json --out bad
+    printf '{"schema": "jeoul/plan/1", "models": [{"id": "t", "synth": {}}], "bench": [{"device": 1}]}' >bad.json
+    refuse 2 'name its "backend"' "$JEOUL" run bad.json --out bad
+    printf '{"schema": "jeoul/plan/1", "models": [{"id": "t", "synth": {}}],
+             "eval": [{"tasks": ["builtin_ko_particles"]}, {"tasks": ["builtin_ko_particles"], "backend": "cuda"}]}' >bad.json
+    refuse 2 'evaluated elsewhere too' "$JEOUL" run bad.json --out bad
 else
     skip "a mock of CUDA" "gcc cannot build it"
 fi
