@@ -303,6 +303,7 @@ struct engine_gpu_driver {
     int devices;      // numbered from 0; 0: none can be used
     char reason[512]; // why it cannot be used, with what is missing by name; "": it can
 };
+const char *engine_gpu_driver_name(size_t index); // without opening it; NULL past the end
 bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
 
 struct engine_gpu_device {

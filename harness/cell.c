@@ -1,5 +1,6 @@
 /* The parent's side of a cell: start, feed, wait within limits, and make a row of whatever happened. */
 #include "harness/cell.h"
+#include "harness/child.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,38 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_RESULT_BYTES = 64 << 20 };
-
-/* Reads what the child says until it closes or the deadline passes (false). */
-static bool read_until(int fd, uint64_t deadline_ns, struct text *out)
-{
-    char chunk[65536];
-    for (;;) {
-        uint64_t now = clock_ns();
-        if (now >= deadline_ns || out->length > MAX_RESULT_BYTES)
-            return false;
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        int ready = poll(&wait, 1, (int)((deadline_ns - now) / 1000000 > 1000 ? 1000 : (deadline_ns - now) / 1000000 + 1));
-        if (ready < 0 && errno != EINTR)
-            return false;
-        if (ready <= 0)
-            continue;
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n == 0)
-            return true;
-        if (n > 0)
-            text_add(out, chunk, (size_t)n);
-        else if (errno != EINTR)
-            return false;
-    }
-}
-
 static _Noreturn void become_cell(int in, int out, int64_t memory_bytes, bool on_gpu)
 {
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
-    if (memory_bytes >
-        0) { // of the address space: what a model maps and what it allocates. GPU drivers reserve terabytes of it for nothing
+    if (memory_bytes > 0) { // of the address space, of which GPU drivers reserve terabytes that nothing is in: of data there
         struct rlimit limit = {(rlim_t)memory_bytes, (rlim_t)memory_bytes};
         setrlimit(on_gpu ? RLIMIT_DATA : RLIMIT_AS, &limit);
     }
@@ -140,7 +113,7 @@ cJSON *cell_run(const struct plan *plan, const struct plan_cell *cell, const cha
         return NULL;
     }
     uint64_t began = clock_ns();
-    bool in_time = read_until(child.out, began + (uint64_t)plan->cell_seconds * 1000000000u, &said);
+    bool in_time = child_read(child.out, began + (uint64_t)plan->cell_seconds * 1000000000u, &said);
     if (!in_time)
         kill(child.pid, SIGKILL);
     close(child.out);

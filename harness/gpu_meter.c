@@ -50,10 +50,9 @@ static bool load(char reason[256])
 
 static bool find(struct gpu_meter *m, const char *backend, int device)
 {
-    struct engine_gpu_driver driver;
     struct engine_gpu_device facts = {.bus = ""};
     size_t index = 0;
-    while (engine_gpu_driver(index, &driver) && strcmp(driver.name, backend) != 0)
+    for (const char *name; (name = engine_gpu_driver_name(index)) != NULL && strcmp(name, backend) != 0;)
         index++;
     if (strcmp(backend, "cuda") != 0) {
         snprintf(m->reason, sizeof m->reason, "no_sensor: sensors are read of CUDA's devices only");

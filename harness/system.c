@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "engine/engine.h"
 #include "harness/counters.h"
+#include "harness/drivers.h"
 #include "harness/energy.h"
 
 #include <hwloc.h>
@@ -80,41 +81,6 @@ static bool add_topology(cJSON *root, cJSON *cpu, struct error *err)
     return ok;
 }
 
-/* A driver's devices; one that doesn't tell what it is has the reason instead. */
-static void add_devices(cJSON *driver, size_t index, int count)
-{
-    cJSON *devices = cJSON_AddArrayToObject(driver, "devices");
-    for (int i = 0; i < count; i++) {
-        struct engine_gpu_device device;
-        struct error err = {0};
-        cJSON *object = cJSON_CreateObject();
-        bool ok = engine_gpu_device(index, i, &device, &err);
-        cJSON_AddNumberToObject(object, "device", i);
-        cJSON_AddItemToObject(object, "name", ok ? cJSON_CreateString(device.name) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "version", ok ? cJSON_CreateString(device.version) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "bus", ok && *device.bus ? cJSON_CreateString(device.bus) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "memory_bytes", ok ? cJSON_CreateNumber((double)device.memory_bytes) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "units", ok && device.units ? cJSON_CreateNumber(device.units) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "tensor_cores", ok ? cJSON_CreateBool(device.tensor_cores) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "reason", ok ? cJSON_CreateNull() : cJSON_CreateString(err.message));
-        cJSON_AddItemToArray(devices, object);
-    }
-}
-
-static void add_drivers(cJSON *root)
-{
-    struct engine_gpu_driver found;
-    cJSON *drivers = cJSON_AddArrayToObject(root, "drivers");
-    for (size_t i = 0; engine_gpu_driver(i, &found); i++) {
-        cJSON *driver = cJSON_CreateObject();
-        cJSON_AddStringToObject(driver, "driver", found.name);
-        cJSON_AddBoolToObject(driver, "available", !*found.reason);
-        cJSON_AddItemToObject(driver, "reason", *found.reason ? cJSON_CreateString(found.reason) : cJSON_CreateNull());
-        add_devices(driver, i, found.devices);
-        cJSON_AddItemToArray(drivers, driver);
-    }
-}
-
 static bool add_id(cJSON *root, const cJSON *cpu, struct error *err)
 {
     struct text facts = {0};
@@ -156,7 +122,7 @@ cJSON *system_describe(struct error *err)
     cJSON_AddStringToObject(root, "compiler", "gcc " __VERSION__);
     cJSON_AddItemToObject(root, "counters", counters_available());
     cJSON_AddItemToObject(root, "energy", energy_available());
-    add_drivers(root);
+    cJSON_AddItemToObject(root, "drivers", drivers_describe());
     if (ok && add_id(root, cpu, err))
         return root;
     cJSON_Delete(root);

@@ -4,6 +4,12 @@
 
 #include <stdio.h>
 
+const char *engine_gpu_driver_name(size_t index)
+{
+    const struct gpu_driver *driver = gpu_driver_at(index);
+    return driver ? driver->name : NULL;
+}
+
 bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out)
 {
     const struct gpu_driver *driver = gpu_driver_at(index);

@@ -35,6 +35,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     refuse 2 "the toolkit's stub" mock stub "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
     check "a driver without devices is told" says 'no devices' mock none driver cuda reason
     refuse 2 'has no devices' mock none "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    check "a driver that crashes is told, and the others are asked" bash -c 'mock crash "$JEOUL" system --json | jq -e "(.drivers | length == 3) and (.drivers[] | select(.driver == \"cuda\") | .available == false and (.reason | contains(\"signal 6\")))"'
     check "a device is listed" says 'Mock GPU' mock ok "$JEOUL" system
     refuse 2 'counted from 0' mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda --device 3
     refuse 1 'CUDA_ERROR_ILLEGAL_ADDRESS' mock lost "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda

@@ -1,6 +1,12 @@
 /* A CUDA driver, NVRTC and NVML that compute nothing, for tests of what lies between the engine and the driver: memory is the host's,
- * launches and graphs are counted, and $MOCK_CUDA says how it fares: stub: as the toolkit's library for linking (cuInit answers 34) · none:
- * no devices · lost: the device is lost at the third wait At the end the counts go to the file $MOCK_CUDA_LOG. */
+ * launches and graphs are counted. At the end the counts go to the file $MOCK_CUDA_LOG. $MOCK_CUDA says how it fares:
+ *
+ *     ok          two devices
+ *     stub        as the toolkit's library for linking: cuInit answers 34
+ *     none        no devices
+ *     crash       cuInit aborts
+ *     lost        the device is lost at the fourth wait
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +35,8 @@ __attribute__((destructor)) static void tell(void)
 int cuInit(unsigned flags)
 {
     (void)flags;
+    if (is("crash"))
+        abort();
     return is("stub") ? 34 : is("none") ? 100 : 0;
 }
 
@@ -312,7 +320,7 @@ int nvrtcDestroyProgram(void **program)
 
 int nvmlInit_v2(void)
 {
-    return is("unmetered") ? 9 : 0;
+    return 0;
 }
 
 int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, void **device)
@@ -334,10 +342,10 @@ int nvmlDeviceGetClockInfo(void *device, int type, unsigned *mhz)
 {
     (void)device;
     *mhz = type == 1 ? 1980 : 0;
-    return is("clockless") ? 3 : 0;
+    return 0;
 }
 
 const char *nvmlErrorString(int code)
 {
-    return code == 9 ? "Driver Not Loaded" : code == 3 ? "Not Supported" : "Unknown Error";
+    return code == 6 ? "Not Found" : "Unknown Error";
 }
