@@ -96,7 +96,7 @@ static void gate_up_panels(const struct expert_work *w, int expert, struct pool_
                            const struct column *gate_columns, const struct column *up_columns, float *scratch)
 {
     float gate[OUT_FLOATS], up[OUT_FLOATS];
-    int64_t most = n <= ONE_STREAM ? OUT_FLOATS / (ONE_STREAM * PANEL_ROWS) : GROUP_PANELS;
+    int64_t most = n <= ONE_STREAM ? OUT_FLOATS / (n * PANEL_ROWS) : GROUP_PANELS;
     struct pool_items part = panels;
     for (; part.first < panels.end; part.first = part.end) {
         part.end = part.first + most < panels.end ? part.first + most : panels.end;

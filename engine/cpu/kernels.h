@@ -41,7 +41,7 @@
 enum { PANEL_ROWS = 16 };
 
 /* So few columns wait for memory, which gives one stream sooner than two: panels are multiplied one after the other. */
-enum { ONE_STREAM = 4 };
+enum { ONE_STREAM = 16 };
 
 enum pack_format {
     PACK_F32,

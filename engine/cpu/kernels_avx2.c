@@ -9,7 +9,7 @@
 #define VECTOR_REGISTER "+v"
 #define STREAM_AHEAD    0
 #define TILE_PANELS     1
-#define TILE_COLUMNS    4
+#define ALONE_COLUMNS   4
 #define QUERIES         3
 
 typedef __m256 vf;

@@ -10,9 +10,9 @@
 #ifndef STREAM_AHEAD
 #define STREAM_AHEAD 0
 #endif
-#define TILE_PANELS  2
-#define TILE_COLUMNS 6
-#define QUERIES      6
+#define TILE_PANELS   2
+#define ALONE_COLUMNS 8
+#define QUERIES       6
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -8,7 +8,7 @@
 
 #define LANES           4
 #define TILE_PANELS     1
-#define TILE_COLUMNS    4
+#define ALONE_COLUMNS   4
 #define QUERIES         6
 #define VECTOR_REGISTER "+w"
 #define STREAM_AHEAD    0

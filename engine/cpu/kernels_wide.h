@@ -6,8 +6,8 @@
  *     vf, vi         vectors of float and of int32
  *     vf_* vi_*      the few operations on them that are used below
  *     vf_add_pair, vf_pair_*   sums of BF16 pairs; or vf_even_bf16 and vf_odd_bf16, from which they are made here
- *     TILE_PANELS    panels that a tile computes at once, 1 or 2, and
- *     TILE_COLUMNS   columns at most, 4 or 6: as many sums as stay in registers
+ *     TILE_PANELS    panels that a tile computes at once, 1 or 2; a tile of two has up to 6 columns, and
+ *     ALONE_COLUMNS  columns at most of a tile of one panel, 4 or 8: as many sums as stay in registers
  *     QUERIES        queries that attention computes at once, 3 or 6
  *
  * A tile keeps the sums of V panels (one half of each) by C columns in registers while it streams the panels once: a weight is loaded once
@@ -51,8 +51,9 @@ struct tile {
     const struct column *x; // [C]
     float *out[TILE_PANELS];
     int64_t stride;                   // of out
-    const uint8_t *next[TILE_PANELS]; // what will be wanted next, this tile's share of it; NULL: nothing
+    const uint8_t *next[TILE_PANELS]; // of several panels: what will be wanted next, this tile's share of it; NULL: nothing
     int share;                        // 1 / 2^share of a panel
+    bool first;                       // of its panel's tiles: reads it from memory, the others from the cache
     int h;                            // which half of the panels' rows
 };
 
@@ -63,21 +64,23 @@ static inline int32_t load_i32(const void *bytes)
     return word;
 }
 
-/* A lone column reads weights as fast as memory gives them: asks for n bytes, STREAM_AHEAD from here. Several compute while the panels that
- * come next are brought to the cache, a share of them by each tile. */
+/* What is asked for while n bytes at `at` are multiplied. A panel alone streams from memory: few columns as fast as memory gives, which the
+ * processor's own prefetching sees to; more, with something to compute, need their weights asked for ahead of their use, the more there is
+ * to compute the less near (docs/performance.md has the measurements). Two panels have so many columns that computing takes longest: the
+ * panels that come next are brought to the cache meanwhile, a share of them by each tile. */
 TILE ask_ahead(const struct tile *t, int64_t at, int n, const int V, const int C)
 {
-    if (C == 1 && STREAM_AHEAD)
-        for (int v = 0; v < V; v++)
-            for (int i = 0; i < n; i += 64)
-                __builtin_prefetch(t->panel[v] + at + STREAM_AHEAD + i);
-    for (int v = 0; C > 1 && t->next[0] && v < V; v++)
+    const int ahead = C == 1 ? STREAM_AHEAD : C == 2 ? 0 : C == 3 ? 4096 : 6144;
+    if (V == 1 && ahead && t->first)
+        for (int i = 0; i < n; i += 64)
+            __builtin_prefetch(t->panel[0] + at + ahead + i, 0, C <= 3 ? 3 : 2);
+    for (int v = 0; V > 1 && t->next[0] && v < V; v++)
         for (int i = 0; i <= (n >> t->share) - 64; i += 64)
             __builtin_prefetch(t->next[v] + (at >> t->share) + i, 0, 3);
 }
 
-typedef vf vf_sums[TILE_PANELS][TILE_COLUMNS];
-typedef vi vi_sums[TILE_PANELS][TILE_COLUMNS];
+typedef vf vf_sums[TILE_PANELS][ALONE_COLUMNS];
+typedef vi vi_sums[TILE_PANELS][ALONE_COLUMNS];
 
 TILE clear(vf_sums sums, const int V, const int C)
 {
@@ -142,7 +145,7 @@ FLOAT_TILE(f16, 2, vf_load_f16)
 /* Pairs of k: 16 rows × 2 values. Sums of even and of odd k are kept apart where an instruction doesn't add both. */
 TILE bf16_tile(const struct tile *t, const int V, const int C)
 {
-    vf_pair_sum sums[TILE_PANELS][TILE_COLUMNS];
+    vf_pair_sum sums[TILE_PANELS][ALONE_COLUMNS];
     EACH(v, V)
         EACH(c, C)
             sums[v][c] = vf_pair_zero();
@@ -414,36 +417,33 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
         for (; t.h < HALVES; t.h++)                                                                                                        \
             NAME##_tile(&t, V, C);                                                                                                         \
         break;
-#if TILE_COLUMNS == 6
-#define TILES_OF(NAME, V)                                                                                                                  \
-    TILE_OF(NAME, V, 1) TILE_OF(NAME, V, 2) TILE_OF(NAME, V, 3) TILE_OF(NAME, V, 4) TILE_OF(NAME, V, 5) TILE_OF(NAME, V, 6)
-#else
-#define TILES_OF(NAME, V) TILE_OF(NAME, V, 1) TILE_OF(NAME, V, 2) TILE_OF(NAME, V, 3) TILE_OF(NAME, V, 4)
-#endif
+#define TILES_TO_4(NAME, V) TILE_OF(NAME, V, 1) TILE_OF(NAME, V, 2) TILE_OF(NAME, V, 3) TILE_OF(NAME, V, 4)
+#define TILES_TO_6(NAME, V) TILES_TO_4(NAME, V) TILE_OF(NAME, V, 5) TILE_OF(NAME, V, 6)
+#define TILES_TO_8(NAME, V) TILES_TO_6(NAME, V) TILE_OF(NAME, V, 7) TILE_OF(NAME, V, 8)
 
-/* V panels from the first one on by all columns. */
-#define PANELS_BY_COLUMNS(NAME, V)                                                                                                         \
+/* V panels from the first one on by all columns, up to MOST in a tile. */
+#define PANELS_BY_COLUMNS(NAME, V, MOST)                                                                                                   \
     static void NAME##_by_##V(const struct panels *p, int first, int64_t k, const struct column *columns, int n)                           \
     {                                                                                                                                      \
-        int tiles = (n + TILE_COLUMNS - 1) / TILE_COLUMNS, share = 31 - __builtin_clz((unsigned)tiles | 1);                                \
+        int tiles = (n + MOST - 1) / MOST, share = 31 - __builtin_clz((unsigned)tiles | 1);                                                \
         for (int at = 0, done = 0, width; tiles > 0; tiles--, done++, at += width) {                                                       \
-            struct tile t = {.k = k, .x = columns + at, .stride = p->stride, .share = share};                                              \
+            struct tile t = {.k = k, .x = columns + at, .stride = p->stride, .share = share, .first = done == 0};                          \
             width = (n - at + tiles - 1) / tiles;                                                                                          \
             EACH(v, V) {                                                                                                                   \
                 t.panel[v] = p->at[first + v];                                                                                             \
                 t.out[v] = p->out[first + v] + at * p->stride;                                                                             \
-                if (p->next && done < 1 << share)                                                                                          \
+                if (V > 1 && p->next && done < 1 << share)                                                                                 \
                     t.next[v] = t.panel[v] + p->next + ((p->bytes * (size_t)done) >> share);                                               \
             }                                                                                                                              \
             switch (width) {                                                                                                               \
-                TILES_OF(NAME, V)                                                                                                          \
+                TILES_TO_##MOST(NAME, V)                                                                                                   \
             }                                                                                                                              \
         }                                                                                                                                  \
     }
 #if TILE_PANELS == 2
 #define PANEL_FUNCTION(NAME)                                                                                                               \
-    PANELS_BY_COLUMNS(NAME, 1)                                                                                                             \
-    PANELS_BY_COLUMNS(NAME, 2)                                                                                                             \
+    PANELS_BY_COLUMNS(NAME, 1, 8)                                                                                                          \
+    PANELS_BY_COLUMNS(NAME, 2, 6)                                                                                                          \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
         if (p->count == 2 && n > ONE_STREAM)                                                                                               \
@@ -454,7 +454,7 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
     }
 #else
 #define PANEL_FUNCTION(NAME)                                                                                                               \
-    PANELS_BY_COLUMNS(NAME, 1)                                                                                                             \
+    PANELS_BY_COLUMNS(NAME, 1, 4)                                                                                                          \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
         for (int first = 0; first < p->count; first++)                                                                                     \

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { NOT_ALLOWED = 77 };
-enum { K = 256, MANY = 6, HEAD_DIM = 128, PANEL_BYTES = K * PANEL_ROWS * 4 };
+enum { K = 256, FEW = 6, MANY = ONE_STREAM + 2, HEAD_DIM = 128, PANEL_BYTES = K * PANEL_ROWS * 4 };
 
 /* Operands of every kernel. Their values are of no matter: no kernel branches on them. */
 static struct {
@@ -128,14 +128,14 @@ static bool print(struct workload w, const char *kernel, const char *of)
 
 static bool print_all(const struct cpu_kernels *k)
 {
-    static const int numbers[] = {1, MANY};
+    static const int columns[] = {1, FEW, MANY}, queries[] = {1, FEW}; // MANY: two panels at once
     bool ok = true;
     for (int f = 0; f < PACK_COUNT; f++)
-        for (int i = 0; i < 2; i++)
-            ok = ok && print((struct workload){k, PANELS, f, numbers[i]}, "panels", format_names[f]);
+        for (int i = 0; i < (k == &cpu_kernels_avx512 ? 3 : 2); i++) // the others have one way for any number
+            ok = ok && print((struct workload){k, PANELS, f, columns[i]}, "panels", format_names[f]);
     for (int f = 0; f < PAGE_FORMAT_COUNT; f++)
         for (int i = 0; i < 2; i++)
-            ok = ok && print((struct workload){k, ATTEND, f, numbers[i]}, "attend", page_names[f]);
+            ok = ok && print((struct workload){k, ATTEND, f, queries[i]}, "attend", page_names[f]);
     for (int a = ACTIVATION_BF16; a < ACTIVATION_COUNT; a++)
         ok = ok && print((struct workload){k, QUANTISE, a, 0}, "quantise", activation_names[a]);
     return ok && print((struct workload){k, NORM, 0, 0}, "norm", NULL) && print((struct workload){k, SWIGLU, 0, 0}, "swiglu", NULL) &&
