@@ -142,49 +142,66 @@ static bool hold_sequence(struct hold_out *held, const struct item *item, struct
     return true;
 }
 
-/* Both languages' items are written by the same two numbers and a sign: found by writing all that there can be. */
+/* The ways in which items say two numbers and a sign: what stands before the first, between, behind; the particle that fits the second. */
+static const struct {
+    const char *before, *between, *behind;
+    int particle; // of enum form; −1: none
+    bool korean, minus, second_first;
+} sayings[] = {
+    {"", " 더하기 ", "", FORM_TOPIC, true, false, false},   {"", " 빼기 ", "", FORM_TOPIC, true, true, false},
+    {"", "에서 ", " 빼면", FORM_OBJECT, true, true, false}, {"", " plus ", " is", -1, false, false, false},
+    {"", " minus ", " is", -1, false, true, false},         {"If you take ", " from ", ",", -1, false, true, true},
+};
+
+static void say(struct text *out, size_t saying, int a, int b)
+{
+    int first = sayings[saying].second_first ? b : a, second = sayings[saying].second_first ? a : b;
+    text_clear(out);
+    text_add_string(out, sayings[saying].before);
+    if (sayings[saying].korean)
+        number_sino(out, first);
+    else
+        number_english(out, first, !sayings[saying].before[0]);
+    text_add_string(out, sayings[saying].between);
+    if (sayings[saying].korean)
+        number_sino(out, second);
+    else
+        number_english(out, second, false);
+    if (sayings[saying].particle >= 0 && !out->failed)
+        text_add_string(out, particle((enum form)sayings[saying].particle, out->bytes, out->length));
+    text_add_string(out, sayings[saying].behind);
+}
+
+/* Found by saying all that there can be. */
 static bool hold_sum(struct hold_out *held, const struct item *item, struct error *err)
 {
     enum { MOST = 30 };
-    struct text all[4] = {{0}};
+    struct text said = {0};
     bool found = false;
     for (int a = 0; a <= MOST && !found; a++)
         for (int b = 0; b <= MOST && !found; b++)
-            for (int k = 0; k < 4 && !found; k++) { // Korean, English; plus, minus
-                struct text *text = &all[k];
-                text_clear(text);
-                if (k < 2) {
-                    number_sino(text, a);
-                    text_add_string(text, k ? " 빼기 " : " 더하기 ");
-                    number_sino(text, b);
-                    if (!text->failed)
-                        text_add_string(text, particle(FORM_TOPIC, text->bytes, text->length));
-                } else {
-                    number_english(text, a, true);
-                    text_add_string(text, k == 3 ? " minus " : " plus ");
-                    number_english(text, b, false);
-                    text_add_string(text, " is");
-                }
-                found = !text->failed && strcmp(text->bytes, item->context) == 0;
-                if (found && k % 2)
+            for (size_t k = 0; k < sizeof sayings / sizeof *sayings && !found; k++) {
+                say(&said, k, a, b);
+                found = !said.failed && strcmp(said.bytes, item->context) == 0;
+                if (found && sayings[k].minus)
                     held->differences[a][b] = true;
                 else if (found)
                     held->sums[a][b] = held->sums[b][a] = true;
             }
-    for (int k = 0; k < 4; k++)
-        text_free(&all[k]);
+    text_free(&said);
     return found || error_set(err, ERROR_INPUT, "\"%.80s\": no sum or difference of two numbers up to %d", item->context, MOST);
 }
 
+/* Each is there twice: builtin_…, and confirm_…, the items that were written when the models had been trained. */
 static const struct {
     const char *set;
     hold_fn *hold;
 } sets[] = {
-    {"builtin_ko_particles", hold_korean_noun}, {"builtin_ko_endings", hold_context},   {"builtin_ko_numerals", hold_first_sentence},
-    {"builtin_ko_spacing", hold_choices},       {"builtin_ko_arithmetic", hold_sum},    {"builtin_ko_comparison", hold_pair},
-    {"builtin_ko_sequences", hold_sequence},    {"builtin_en_agreement", hold_subject}, {"builtin_en_articles", hold_article_noun},
-    {"builtin_en_irregular", hold_context},     {"builtin_en_arithmetic", hold_sum},    {"builtin_en_comparison", hold_pair},
-    {"builtin_en_sequences", hold_sequence},
+    {"ko_particles", hold_korean_noun}, {"ko_endings", hold_context},   {"ko_numerals", hold_first_sentence},
+    {"ko_spacing", hold_choices},       {"ko_arithmetic", hold_sum},    {"ko_comparison", hold_pair},
+    {"ko_sequences", hold_sequence},    {"en_agreement", hold_subject}, {"en_articles", hold_article_noun},
+    {"en_irregular", hold_context},     {"en_arithmetic", hold_sum},    {"en_comparison", hold_pair},
+    {"en_sequences", hold_sequence},
 };
 
 static bool read_item(const struct json_at *at, struct item *item, struct error *err)
@@ -225,10 +242,11 @@ static int by_bytes(const void *a, const void *b)
 
 bool hold_out_read(struct hold_out *held, const char *directory, struct error *err)
 {
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    enum { N_SETS = sizeof sets / sizeof *sets };
+    for (size_t i = 0; i < 2 * N_SETS; i++) {
         char path[4096];
-        snprintf(path, sizeof path, "%.4000s/%s.jsonl", directory, sets[i].set);
-        if (!read_set(held, path, sets[i].hold, err))
+        snprintf(path, sizeof path, "%.4000s/%s_%s.jsonl", directory, i < N_SETS ? "builtin" : "confirm", sets[i % N_SETS].set);
+        if (!read_set(held, path, sets[i % N_SETS].hold, err))
             return false;
     }
     qsort(held->words, held->n_words, sizeof *held->words, by_bytes);
