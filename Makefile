@@ -194,7 +194,7 @@ neon: neon-packages
 	qemu-aarch64 $(BUILD)/neon/goldens
 
 # The reference models from nothing, or from where they were cut; and two very small ones that must reach a stated loss.
-models: packages
+models: test-packages
 	@$(MAKE) --no-print-directory all
 	bench/models/train models
 
