@@ -223,7 +223,8 @@ install: all
 	install -D -m 755 jeoul $(DESTDIR)$(PREFIX)/bin/jeoul
 	mkdir -p $(DESTDIR)$(PREFIX)/share/jeoul $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	cp -r plans datasets $(DESTDIR)$(PREFIX)/share/jeoul/
-	mkdir -p $(DESTDIR)$(PREFIX)/share/jeoul/reports
+	mkdir -p $(DESTDIR)$(PREFIX)/share/jeoul/reports $(DESTDIR)$(PREFIX)/share/jeoul/bench/models
+	cp bench/models/*.gguf bench/models/*.json $(DESTDIR)$(PREFIX)/share/jeoul/bench/models/
 	cp -r reports/prices reports/catalog $(DESTDIR)$(PREFIX)/share/jeoul/reports/
 	./jeoul help --man > $(DESTDIR)$(PREFIX)/share/man/man1/jeoul.1
 	./jeoul help --bash-completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jeoul

@@ -243,6 +243,19 @@ static void add_task(cJSON *tasks, const struct eval_task_info *info)
     cJSON_AddItemToArray(tasks, task);
 }
 
+/* "1101…": which items are right, in the set's order; what compares two models item by item reads it. */
+static void add_right(cJSON *labels, const struct eval_metric *m, int n)
+{
+    char *right = m->values ? malloc((size_t)n + 1) : NULL;
+    if (!right)
+        return;
+    for (int i = 0; i < n; i++)
+        right[i] = m->values[i] > 0.5 ? '1' : '0';
+    right[n] = '\0';
+    cJSON_AddStringToObject(labels, "right", right);
+    free(right);
+}
+
 static void add_scores(cJSON *measurements, const struct eval_task_info *info, const struct eval_result *r)
 {
     for (int i = 0; i < r->n_metrics; i++) {
@@ -252,6 +265,8 @@ static void add_scores(cJSON *measurements, const struct eval_task_info *info, c
             cJSON_AddNumberToObject(labels, "correct", round(m->value * r->n));
         cJSON_AddNumberToObject(labels, "n", r->n);
         cJSON_AddStringToObject(labels, "filter", m->filter);
+        if (m->is_share && strcmp(m->name, "acc") == 0)
+            add_right(labels, m, r->n);
         if (isfinite(m->stderr_))
             cJSON_AddNumberToObject(labels, "stderr", m->stderr_);
         add(measurements, m->name, m->lower_is_better ? "" : "ratio", m->value, NULL, labels);
@@ -263,7 +278,9 @@ static void add_scores(cJSON *measurements, const struct eval_task_info *info, c
     cJSON_AddNumberToObject(labels, "words", (double)r->text_words);
     cJSON_AddNumberToObject(labels, "bytes", (double)r->text_bytes);
     add(measurements, "fertility", "tok/1000 characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, NULL, labels);
-    add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels_of("task", info->name));
+    labels = labels_of("task", info->name);
+    cJSON_AddNumberToObject(labels, "tokens", (double)r->prompt_tokens);
+    add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels);
 }
 
 /* Imbalance and entropy of each language, as means over layers. */
@@ -305,7 +322,8 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struc
         .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
     struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
     struct expert_load load = {.n_layers = o->info.n_layers, .n_experts = o->info.n_experts};
-    struct engine_options engine = {.kv_tokens = 2 * (size_t)o->info.context_length + 8192};
+    struct engine_options engine = {.threads = (int)config_number(config, "threads"),
+                                    .kv_tokens = 2 * (size_t)o->info.context_length + 8192};
     place_of(config, &engine);
     struct eval_task **tasks = NULL;
     int count = 0;

@@ -12,14 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_CELLS = 100000 };
+enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_COMPARISONS = 64, MAX_CELLS = 100000 };
 
-static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "price", "cell", "nightly", NULL};
-static const char *const model_keys[] = {"id", "file", "synth", NULL};
+static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "compare", "price", "cell", "nightly", NULL};
+static const char *const model_keys[] = {"id", "file", "builtin", "quant", "synth", NULL};
 static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
 static const char *const bench_keys[] = {"models",  "prompt", "generate", "batch",  "threads",     "kv",
                                          "repeats", "warmup", "backend",  "device", "experts_cpu", NULL};
-static const char *const eval_keys[] = {"models", "tasks", "limit", "data", "backend", "device", "experts_cpu", NULL};
+static const char *const eval_keys[] = {"models", "tasks", "limit", "data", "threads", "backend", "device", "experts_cpu", NULL};
+static const char *const compare_keys[] = {"what", "model", "against", NULL};
 static const char *const price_keys[] = {"book", "system", NULL};
 static const char *const nightly_keys[] = {"minimum_effect", "rerun_wait_s", NULL};
 static const char *const cell_keys[] = {"seconds", "memory_bytes", NULL};
@@ -82,18 +83,36 @@ static bool read_model(struct plan *plan, const struct json_at *at, struct error
 {
     struct plan_model *m = &plan->models[plan->n_models++];
     struct json_at id = json_member(at, "id"), synth = json_member(at, "synth");
-    if (!json_only(at, model_keys, err) || !json_string(&id, &m->id, err) || !text_of(at, "file", NULL, &m->file, err))
+    if (!json_only(at, model_keys, err) || !json_string(&id, &m->id, err) || !text_of(at, "file", NULL, &m->file, err) ||
+        !text_of(at, "builtin", NULL, &m->builtin, err) || !text_of(at, "quant", NULL, &m->quantisation, err))
         return false;
     if (!m->id[0] || strlen(m->id) > 100 || strpbrk(m->id, "/ \t\n"))
         return json_error(&id, err, "\"%.100s\" is not a name of 1 … 100 bytes without spaces and slashes", m->id);
     for (int i = 0; i + 1 < plan->n_models; i++)
         if (strcmp(plan->models[i].id, m->id) == 0)
             return json_error(&id, err, "the model \"%s\" stands twice", m->id);
-    if (!m->file == !synth.value)
-        return json_error(at, err, "a model is either a \"file\" or a \"synth\"");
-    return m->file ||
+    if ((m->file != NULL) + (m->builtin != NULL) + (synth.value != NULL) != 1)
+        return json_error(at, err, "a model is either a \"file\", a \"builtin\" or a \"synth\"");
+    if (m->quantisation && !m->builtin)
+        return json_error(at, err, "\"quant\" beside \"id\" is for a \"builtin\" model; jeoul quantize writes other files anew");
+    if (m->builtin && (!m->builtin[0] || strlen(m->builtin) > 100 || strpbrk(m->builtin, "/. \t\n")))
+        return json_error(at, err, "\"%.100s\" is not the name of a model that comes with jeoul, such as \"jeoul-moe\"", m->builtin);
+    return m->file || m->builtin ||
            (json_only(&synth, synth_keys, err) && text_of(&synth, "shape", "tiny", &m->shape, err) &&
             text_of(&synth, "quant", "q8_0", &m->quantisation, err) && number_of(&synth, "seed", 0, INT64_MAX >> 11, 1, &m->seed, err));
+}
+
+/* The index of a model by its id, −1 on failure. */
+static int model_named(const struct plan *plan, const struct json_at *at, struct error *err)
+{
+    const char *id;
+    if (!json_string(at, &id, err))
+        return -1;
+    for (int m = 0; m < plan->n_models; m++)
+        if (strcmp(plan->models[m].id, id) == 0)
+            return m;
+    json_record(at, err, "there is no model \"%.64s\" in \"models\"", id);
+    return -1;
 }
 
 /* Which models a part is for: all, or those that are named. */
@@ -109,15 +128,10 @@ static bool chosen_models(struct plan *plan, const struct json_at *part, bool ch
         return false;
     for (int i = 0; i < count; i++) {
         struct json_at element = json_element(&at, i);
-        const char *id;
-        bool found = false;
-        if (!json_string(&element, &id, err))
+        int m = model_named(plan, &element, err);
+        if (m < 0)
             return false;
-        for (int m = 0; m < plan->n_models; m++)
-            if (strcmp(plan->models[m].id, id) == 0)
-                found = chosen[m] = true;
-        if (!found)
-            return json_error(&element, err, "there is no model \"%.64s\" in \"models\"", id);
+        chosen[m] = true;
     }
     return true;
 }
@@ -254,13 +268,13 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
     for (int i = 0; i < count; i++) {
         struct json_at element = json_element(&at, i), tasks = json_member(&element, "tasks");
         bool chosen[MAX_MODELS] = {false};
-        int64_t limit;
+        int64_t limit, threads;
         const char *data;
         struct place place;
         int n_tasks = 0;
         if (!json_only(&element, eval_keys, err) || !chosen_models(plan, &element, chosen, err) ||
-            !number_of(&element, "limit", 1, 1 << 30, 0, &limit, err) || !text_of(&element, "data", NULL, &data, err) ||
-            !read_place(&element, &place, err) || !json_array(&tasks, &n_tasks, err))
+            !number_of(&element, "limit", 1, 1 << 30, 0, &limit, err) || !number_of(&element, "threads", 1, 1024, 0, &threads, err) ||
+            !text_of(&element, "data", NULL, &data, err) || !read_place(&element, &place, err) || !json_array(&tasks, &n_tasks, err))
             return false;
         for (int m = 0; m < plan->n_models; m++)
             for (int t = 0; chosen[m] && t < n_tasks; t++) {
@@ -282,12 +296,39 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
                     cJSON_AddNumberToObject(config, "limit", (double)limit);
                 if (data)
                     cJSON_AddStringToObject(config, "data", data);
+                if (threads)
+                    cJSON_AddNumberToObject(config, "threads", (double)threads);
                 add_place(config, &place);
                 const char *id =
                     format_id(plan, err, "eval/%s/%s%s%s", plan->models[m].id, name, place.placement[0] ? "/" : "", place.placement);
                 if (!add_cell(plan, id, "eval", m, 0, config, err))
                     return false;
             }
+    }
+    return true;
+}
+
+static bool read_comparisons(struct plan *plan, const struct json_at *root, struct error *err)
+{
+    struct json_at at = json_member(root, "compare");
+    int count = 0;
+    if (at.value && !json_array(&at, &count, err))
+        return false;
+    if (count > MAX_COMPARISONS)
+        return json_error(&at, err, "%d comparisons, at most %d are allowed", count, MAX_COMPARISONS);
+    if (!(plan->comparisons = memory_array((size_t)count, sizeof *plan->comparisons, "comparisons", err)))
+        return false;
+    for (int i = 0; i < count; i++) {
+        struct json_at element = json_element(&at, i), what = json_member(&element, "what"), model = json_member(&element, "model"),
+                       against = json_member(&element, "against");
+        struct plan_comparison *c = &plan->comparisons[plan->n_comparisons++];
+        if (!json_only(&element, compare_keys, err) || !json_string(&what, &c->what, err) ||
+            (c->model = model_named(plan, &model, err)) < 0 || (c->against = model_named(plan, &against, err)) < 0)
+            return false;
+        if (strcmp(c->what, "experts") != 0 && strcmp(c->what, "distillation") != 0)
+            return json_error(&what, err, "\"%.32s\" is neither \"experts\" nor \"distillation\"", c->what);
+        if (c->model == c->against)
+            return json_error(&against, err, "a model cannot be compared with itself");
     }
     return true;
 }
@@ -328,7 +369,7 @@ static bool read_document(struct plan *plan, struct error *err)
         return false;
     if (probe && !add_cell(plan, format_id(plan, err, "limits"), "limits", -1, 0, cJSON_CreateObject(), err))
         return false;
-    if (!read_benches(plan, &root, err) || !read_evals(plan, &root, err))
+    if (!read_benches(plan, &root, err) || !read_evals(plan, &root, err) || !read_comparisons(plan, &root, err))
         return false;
     return plan->n_cells > 0 || json_error(&root, err, "nothing to do: neither limits nor bench nor eval");
 }
@@ -351,6 +392,7 @@ void plan_free(struct plan *plan)
         cJSON_Delete(plan->cells[i].config);
     free(plan->cells);
     free(plan->models);
+    free(plan->comparisons);
     cJSON_Delete(plan->document);
     arena_free(&plan->arena);
     *plan = (struct plan){0};

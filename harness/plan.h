@@ -8,12 +8,21 @@
 #include <cjson/cJSON.h>
 #include <stdint.h>
 
+/* One of file, builtin and shape. */
 struct plan_model {
     const char *id;
-    const char *file;                 // NULL: synthetic
-    const char *shape, *quantisation; // of a synthetic one
-    int64_t seed;
+    const char *file;
+    const char *builtin;      // "jeoul-moe": a model that comes with jeoul
+    const char *shape;        // of a synthetic one
+    const char *quantisation; // synthetic: of its weights; built in: another than the file's, NULL: as it lies
+    int64_t seed;             // synthetic
     const char *evaluated_on; // placement of its eval cells; NULL: it has none
+};
+
+/* Two models whose difference the report weighs, item by item. */
+struct plan_comparison {
+    const char *what; // "experts", "distillation"
+    int model, against;
 };
 
 /* A cell: one child process. Its specification is what the child gets. */
@@ -30,6 +39,8 @@ struct plan {
     cJSON *document;
     struct plan_model *models;
     int n_models;
+    struct plan_comparison *comparisons;
+    int n_comparisons;
     struct plan_cell *cells; // in the order in which they run: repeats outermost, so that configurations are interleaved
     int n_cells;
     const char *price_book, *price_system;   // NULL: none named

@@ -26,7 +26,7 @@ static void interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* Where synthetic models are kept: $XDG_CACHE_HOME/jeoul/models, else ~/.cache/jeoul/models. */
+/* Where models that are made for a run are kept: $XDG_CACHE_HOME/jeoul/models, else ~/.cache/jeoul/models. */
 static bool cache_directory(char *out, size_t n, struct error *err)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -35,28 +35,59 @@ static bool cache_directory(char *out, size_t n, struct error *err)
     else if (home && home[0] == '/')
         snprintf(out, n, "%s/.cache/jeoul/models", home);
     else
-        return error_set(err, ERROR_INPUT, "neither XDG_CACHE_HOME nor HOME names a directory for synthetic models");
+        return error_set(err, ERROR_INPUT, "neither XDG_CACHE_HOME nor HOME names a directory for the models that this run makes");
     return file_make_directory(out, err);
 }
 
-static bool prepare_model(struct runner *r, int index, struct error *err)
+static bool prepare_synthetic(const struct plan_model *m, char *path, size_t n, struct error *err)
 {
-    const struct plan_model *m = &r->plan.models[index];
-    char directory[3000], path[4096], shape[128];
-    if (m->file)
-        return (r->model_paths[index] = strdup(m->file)) || error_set(err, ERROR_MACHINE, "out of memory");
+    char directory[3000], shape[128];
     if (!cache_directory(directory, sizeof directory, err))
         return false;
     snprintf(shape, sizeof shape, "%.100s", m->shape);
     for (char *c = shape; *c; c++) // a shape file's path makes a name too
         *c = *c == '/' ? '_' : *c;
-    snprintf(path, sizeof path, "%s/%s-%.20s-seed%lld-%s.gguf", directory, shape, m->quantisation, (long long)m->seed, JEOUL_VERSION);
-    if (!(r->model_paths[index] = strdup(path)))
-        return error_set(err, ERROR_MACHINE, "out of memory");
+    snprintf(path, n, "%s/%s-%.20s-seed%lld-%s.gguf", directory, shape, m->quantisation, (long long)m->seed, JEOUL_VERSION);
     if (access(path, R_OK) == 0)
         return true;
     struct synth_options options = {.shape = m->shape, .quantisation = m->quantisation, .seed = (uint64_t)m->seed};
     return synth_write(path, &options, err);
+}
+
+/* A model that comes with jeoul, as it lies or in another type. What is made is named after the bytes that it was made of: a model that
+ * was trained anew is not mistaken for the old one. */
+static bool prepare_builtin(const struct plan_model *m, char *path, size_t n, struct error *err)
+{
+    char piece[160], source[4096], directory[3000], hash[HASH_HEX];
+    snprintf(piece, sizeof piece, "bench/models/%.100s.gguf", m->builtin);
+    if (!places_find(piece, source, sizeof source, err))
+        return false;
+    if (!m->quantisation) {
+        snprintf(path, n, "%s", source);
+        return true;
+    }
+    if (!cache_directory(directory, sizeof directory, err) || !hash_file(source, hash, err))
+        return false;
+    snprintf(path, n, "%s/%.100s-%.20s-%.16s-%s.gguf", directory, m->builtin, m->quantisation, hash, JEOUL_VERSION);
+    if (access(path, R_OK) == 0)
+        return true;
+    struct model_file *file = model_file_open(source, err);
+    struct quantize_options options = {.quantisation = m->quantisation};
+    struct quantize_report report;
+    bool ok = file && quantize_write(file, path, &options, &report, err);
+    model_file_close(file);
+    return ok;
+}
+
+static bool prepare_model(struct runner *r, int index, struct error *err)
+{
+    const struct plan_model *m = &r->plan.models[index];
+    char path[4096];
+    if (m->file)
+        snprintf(path, sizeof path, "%s", m->file);
+    else if (!(m->builtin ? prepare_builtin : prepare_synthetic)(m, path, sizeof path, err))
+        return false;
+    return (r->model_paths[index] = strdup(path)) || error_set(err, ERROR_MACHINE, "out of memory");
 }
 
 static cJSON *make_header(const struct runner *r)
@@ -80,6 +111,15 @@ static cJSON *make_header(const struct runner *r)
         cJSON_AddStringToObject(cJSON_AddObjectToObject(header, "price"), "system", r->plan.price_system);
     else
         cJSON_AddNullToObject(header, "price");
+    cJSON *compare = cJSON_AddArrayToObject(header, "compare");
+    for (int i = 0; i < r->plan.n_comparisons; i++) {
+        const struct plan_comparison *c = &r->plan.comparisons[i];
+        cJSON *pair = cJSON_CreateObject();
+        cJSON_AddStringToObject(pair, "what", c->what);
+        cJSON_AddStringToObject(pair, "model", r->plan.models[c->model].id);
+        cJSON_AddStringToObject(pair, "against", r->plan.models[c->against].id);
+        cJSON_AddItemToArray(compare, pair);
+    }
     if (r->rerun_of)
         cJSON_AddStringToObject(header, "rerun_of", r->rerun_of);
     return header;

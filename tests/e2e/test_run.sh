@@ -66,6 +66,14 @@ bad_plan() {
     refuse 2 "$1" "$JEOUL" run bad.json --out bad
 }
 bad_plan 'did you mean "models"?' '{"schema": "jeoul/plan/1", "model": []}'
+bad_plan 'a "file", a "builtin" or a "synth"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "builtin": "jeoul-moe"}]}'
+bad_plan 'is for a "builtin" model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "quant": "q4_0"}]}'
+bad_plan 'is not the name of a model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "../x"}]}'
+bad_plan 'bench/models/jeoul-none.gguf is not found' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-none"}]}'
+bad_plan 'there is no type' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-student", "quant": "q9"}]}'
+bad_plan 'compare[0].against: there is no model "b"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "compare": [{"what": "experts", "model": "a", "against": "b"}]}'
+bad_plan 'compare[0].against: a model cannot be compared with itself' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "compare": [{"what": "experts", "model": "a", "against": "a"}]}'
+bad_plan 'neither "experts" nor "distillation"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}, {"id": "b", "file": "y"}], "compare": [{"what": "size", "model": "a", "against": "b"}]}'
 bad_plan 'models[0]: a model is either' '{"schema": "jeoul/plan/1", "models": [{"id": "a"}]}'
 bad_plan 'bench[0].repeats: 3 is outside' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "bench": [{"repeats": 3}]}'
 bad_plan 'line 1: not valid JSON' '{"schema": '
