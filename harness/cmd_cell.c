@@ -323,6 +323,7 @@ static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struc
     struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
     struct expert_load load = {.n_layers = o->info.n_layers, .n_experts = o->info.n_experts};
     struct engine_options engine = {.threads = (int)config_number(config, "threads"),
+                                    .kv = ENGINE_KV_BF16, // as jeoul eval has it: the same scores
                                     .kv_tokens = 2 * (size_t)o->info.context_length + 8192};
     place_of(config, &engine);
     struct eval_task **tasks = NULL;

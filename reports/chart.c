@@ -23,7 +23,8 @@ void chart_begin(struct text *script, int width, int height)
         "set grid y lc rgb '#dddddd' lw 1 lt 1\nset style fill solid 0.9 noborder\nset boxwidth 0.8 relative\n"
         "set pointintervalbox 0.001\n" // else error bars are blanked around their middle; 0 is taken for the default
         "set linetype 1 lc rgb '#0072B2' lw 2\nset linetype 2 lc rgb '#E69F00' lw 2\nset linetype 3 lc rgb '#009E73' lw 2\n"
-        "set linetype 4 lc rgb '#CC79A7' lw 2\nset linetype 5 lc rgb '#56B4E9' lw 2\nset linetype 6 lc rgb '#D55E00' lw 2\n",
+        "set linetype 4 lc rgb '#CC79A7' lw 2\nset linetype 5 lc rgb '#56B4E9' lw 2\nset linetype 6 lc rgb '#D55E00' lw 2\n"
+        "set linetype 7 lc rgb '#F0E442' lw 2\nset linetype 8 lc rgb '#666666' lw 2\n",
         width, height);
 }
 

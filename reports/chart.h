@@ -8,6 +8,9 @@
  * to readers who can't see it. gnuplot that is missing, fails or takes longer than 20 s is ERROR_MACHINE. */
 bool chart_draw(const char *script, const char *id, const char *label, struct text *out, struct error *err) MUST_CHECK;
 
+/* Line types of the palette, 1 … */
+enum { CHART_COLOURS = 8 };
+
 /* What every chart begins with: terminal of the given size, fonts, a palette that colour-blind readers tell apart (Okabe and Ito 2008). */
 void chart_begin(struct text *script, int width, int height);
 

@@ -123,6 +123,14 @@ struct interval cost_per_million_tokens(struct interval krw, struct interval spe
     return (struct interval){krw.value / speed.value * scale, krw.low / speed.high * scale, krw.high / speed.low * scale};
 }
 
+struct interval cost_per_1000_correct(struct interval per_million_tokens, double tokens, uint64_t correct, uint64_t n)
+{
+    struct interval share = statistics_wilson(correct, n);
+    double per_item = tokens / (double)n * 1e-6 * 1000;
+    return (struct interval){per_million_tokens.value * per_item / share.value, per_million_tokens.low * per_item / share.high,
+                             per_million_tokens.high * per_item / share.low};
+}
+
 double cost_crf(double rate, double years)
 {
     return rate == 0 ? 1 / years : rate / (1 - pow(1 + rate, -years));

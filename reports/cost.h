@@ -28,6 +28,10 @@ bool price_find(const cJSON *book, const char *path, const char *system, struct 
  */
 struct interval cost_per_million_tokens(struct interval krw_per_hour, struct interval tok_per_s);
 
+/* Won per 1,000 right answers to n items whose asking takes so many tokens (of all requests, each on its own), `correct` ≥ 1 of them right:
+ * won per million tokens · tokens / 10⁶ ÷ correct · 1000. The interval takes the dear tokens with the low end of Wilson's interval. */
+struct interval cost_per_1000_correct(struct interval per_million_tokens, double tokens, uint64_t correct, uint64_t n);
+
 /* Capital recovery factor r / (1 − (1 + r)^−years); 1/years for r = 0. */
 double cost_crf(double rate, double years);
 

@@ -8,6 +8,7 @@
 #include "reports/cost.h"
 #include "reports/expert_load.h"
 #include "reports/interval_json.h"
+#include "reports/model_pairs.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -144,13 +145,26 @@ static cJSON *accuracy_row(const struct deriving *d, const char *model, const ch
     row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "model", model);
     cJSON_AddStringToObject(row, "language", language);
-    for (const char *const *key =
-             (const char *const[]){"n", "correct", "chance_sum", "macro_sum", "tokens", "characters", "words", "bytes", NULL};
+    for (const char *const *key = (const char *const[]){"n", "correct", "chance_sum", "macro_sum", "tokens", "characters", "words", "bytes",
+                                                        "asked_tokens", NULL};
          *key; key++)
         cJSON_AddNumberToObject(row, *key, 0);
     cJSON_AddArrayToObject(row, "tasks");
     cJSON_AddItemToArray(rows, row);
     return row;
+}
+
+/* Tokens of all requests of a cell's task, NaN where the document doesn't tell. */
+static double asked_tokens(const struct deriving *d, const char *cell, const char *task)
+{
+    const cJSON *m;
+    cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
+        const cJSON *labels = cJSON_GetObjectItem(m, "labels");
+        if (strcmp(json_text(m, "metric"), "eval_throughput") == 0 && strcmp(json_text(m, "cell"), cell) == 0 &&
+            strcmp(json_text(labels, "task"), task) == 0)
+            return json_real(labels, "tokens");
+    }
+    return NAN;
 }
 
 static void increase(cJSON *row, const char *key, double by)
@@ -187,6 +201,7 @@ static void derive_accuracy(struct deriving *d)
         increase(row, "n", n);
         increase(row, "correct", correct);
         increase(row, "chance_sum", n * json_real(task, "chance"));
+        increase(row, "asked_tokens", asked_tokens(d, json_text(m, "cell"), json_text(task, "name")));
         increase(row, "macro_sum", correct / n);
         cJSON *one = cJSON_CreateObject();
         cJSON_AddStringToObject(one, "task", json_text(task, "name"));
@@ -227,8 +242,9 @@ const cJSON *report_fastest(const cJSON *figures, const char *model, const char 
     return best;
 }
 
+/* A row of "cost": `krw`, of the configuration of a throughput's row, or why there is none. */
 static void add_cost(struct deriving *d, const char *model, const char *kind, const char *ko, const char *en, const cJSON *row,
-                     const struct price *price, double factor, const char *reason)
+                     struct interval krw, const char *reason)
 {
     cJSON *cost = cJSON_CreateObject();
     cJSON_AddStringToObject(cost, "model", model);
@@ -238,8 +254,7 @@ static void add_cost(struct deriving *d, const char *model, const char *kind, co
     if (!row)
         reason = "the speed was not measured";
     if (!reason) {
-        struct interval c = cost_per_million_tokens(price->krw_per_hour, read_interval(cJSON_GetObjectItem(row, "tok_per_s")));
-        cJSON_AddItemToObject(cost, "krw", interval_json((struct interval){c.value * factor, c.low * factor, c.high * factor}));
+        cJSON_AddItemToObject(cost, "krw", interval_json(krw));
         cJSON_AddNullToObject(cost, "reason");
         cJSON_AddNumberToObject(cost, "batch", json_real(row, "batch"));
         cJSON_AddNumberToObject(cost, "threads", json_real(row, "threads"));
@@ -248,6 +263,44 @@ static void add_cost(struct deriving *d, const char *model, const char *kind, co
         cJSON_AddStringToObject(cost, "reason", reason);
     }
     cJSON_AddItemToArray(cJSON_GetObjectItem(d->figures, "cost"), cost);
+}
+
+static struct interval per_million(const struct price *price, const cJSON *row)
+{
+    return row ? cost_per_million_tokens(price->krw_per_hour, read_interval(cJSON_GetObjectItem(row, "tok_per_s"))) : (struct interval){0};
+}
+
+/* A model's costs; `reason`: why there are none, NULL where the price is known. */
+static void add_costs(struct deriving *d, const char *id, const struct price *price, const char *reason)
+{
+    const cJSON *input = report_fastest(d->figures, id, "prefill"), *output = report_fastest(d->figures, id, "decode"), *row;
+    struct interval in = per_million(price, input), out = per_million(price, output), right = {0};
+    double fertility = NAN, asked = 0, correct = 0, n = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "accuracy")) {
+        if (strcmp(json_text(row, "model"), id) != 0)
+            continue;
+        if (strcmp(json_text(row, "language"), "ko") == 0)
+            fertility = json_real(row, "fertility");
+        asked += json_real(row, "asked_tokens");
+        correct += json_real(row, "correct");
+        n += json_real(row, "n");
+    }
+    add_cost(d, id, "input", "입력 100만 토큰", "million input tokens", input, in, reason);
+    add_cost(d, id, "output", "출력 100만 토큰", "million output tokens", output, out, reason);
+    double f = fertility / 1000;
+    add_cost(d, id, "ko_characters", "출력 한국어 100만 글자", "million Korean characters of output", output,
+             (struct interval){out.value * f, out.low * f, out.high * f},
+             reason             ? reason
+             : isnan(fertility) ? "no Korean text was tokenized"
+                                : NULL);
+    if (correct > 0 && asked > 0)
+        right = cost_per_1000_correct(in, asked, (uint64_t)correct, (uint64_t)n);
+    add_cost(d, id, "correct_answers", "정답 1,000개", "thousand correct answers", input, right,
+             reason           ? reason
+             : !(n > 0)       ? "no accuracy was evaluated"
+             : !(correct > 0) ? "no answer was right"
+             : !(asked > 0)   ? "the run doesn't tell how many tokens were asked"
+                              : NULL);
 }
 
 static bool derive_cost(struct deriving *d, const char *prices)
@@ -277,20 +330,8 @@ static bool derive_cost(struct deriving *d, const char *prices)
         cJSON_AddNumberToObject(entry, "fx", price.fx);
     } else
         cJSON_AddNullToObject(d->figures, "price");
-    cJSON_ArrayForEach(model, cJSON_GetObjectItem(d->run, "models")) {
-        const char *id = json_text(model, "id");
-        const cJSON *input = report_fastest(d->figures, id, "prefill"), *output = report_fastest(d->figures, id, "decode"), *row;
-        double fertility = NAN;
-        cJSON_ArrayForEach(row, cJSON_GetObjectItem(d->figures, "accuracy"))
-            if (strcmp(json_text(row, "model"), id) == 0 && strcmp(json_text(row, "language"), "ko") == 0)
-                fertility = json_real(row, "fertility");
-        add_cost(d, id, "input", "입력 100만 토큰", "million input tokens", input, &price, 1, reason);
-        add_cost(d, id, "output", "출력 100만 토큰", "million output tokens", output, &price, 1, reason);
-        add_cost(d, id, "ko_characters", "출력 한국어 100만 글자", "million Korean characters of output", output, &price, fertility / 1000,
-                 reason             ? reason
-                 : isnan(fertility) ? "no Korean text was tokenized"
-                                    : NULL);
-    }
+    cJSON_ArrayForEach(model, cJSON_GetObjectItem(d->run, "models"))
+        add_costs(d, json_text(model, "id"), &price, reason);
     cJSON_Delete(book);
     return true;
 }
@@ -338,7 +379,7 @@ cJSON *report_figures(const cJSON *run, const char *prices, struct error *err)
     derive_lists(&d);
     bool ok = derive_throughput(&d);
     derive_accuracy(&d);
-    ok = ok && derive_cost(&d, prices) && expert_load_derive(run, d.figures, err);
+    ok = ok && derive_cost(&d, prices) && expert_load_derive(run, d.figures, err) && model_pairs_derive(run, d.figures, err);
     if (ok)
         return d.figures;
     cJSON_Delete(d.figures);

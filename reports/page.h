@@ -56,4 +56,7 @@ void page_cost_chart(struct page *page);
 /* Expert load: charts, table and what they mean (page_experts.c). */
 void page_expert_load(struct page *page);
 
+/* The section on pairs of models (page_pairs.c); nothing where the run compares none. */
+void page_pairs(struct page *page);
+
 #endif

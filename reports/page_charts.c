@@ -50,7 +50,7 @@ static void throughput_panel(struct page *p, struct text *s, const char *phase, 
     index = 0;
     cJSON_ArrayForEach(model, models) {
         text_format(s, "%s$%s%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", phase, index, 0.8 / count * 0.92,
-                    index % 6 + 1);
+                    index % CHART_COLOURS + 1);
         chart_quote(s, json_text(model, "id"));
         text_format(s, ", $%s%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 ps 0 notitle", phase, index);
         index++;
@@ -82,7 +82,7 @@ void page_accuracy_chart(struct page *p)
     int index = 0;
     if (!p->ok || !cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "accuracy")))
         return;
-    chart_begin(&s, 720, 380);
+    chart_begin(&s, cJSON_GetArraySize(models) > 4 ? 960 : 720, 380);
     text_add_string(&s, "set title ");
     chart_quote(&s, page_say(p, "언어별 정확도", "Accuracy by language"));
     text_format(&s, "\nset ylabel '%s'\nset yrange [0:100]\nset key outside top center horizontal\n",
@@ -156,7 +156,8 @@ void page_cost_chart(struct page *p)
                 page_say(p, "출력 토큰", "output tokens"), page_say(p, "출력 한국어 글자", "Korean characters of output"));
     index = 0;
     cJSON_ArrayForEach(model, models) {
-        text_format(&s, "%s$m%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", index, 0.8 / count * 0.92, index % 6 + 1);
+        text_format(&s, "%s$m%d using 1:2:(%.3f) with boxes lt %d title ", index ? ", " : "", index, 0.8 / count * 0.92,
+                    index % CHART_COLOURS + 1);
         chart_quote(&s, json_text(model, "id"));
         text_format(&s, ", $m%d using 1:2:3:4 with yerrorbars lc rgb '#222222' lw 1.2 ps 0 notitle", index);
         index++;

@@ -411,6 +411,7 @@ static bool write_page(struct page *p)
     section_throughput(p);
     section_energy(p);
     section_cost(p);
+    page_pairs(p);
     section_why(p);
     section_checks(p);
     section_limits_and_method(p);

@@ -27,6 +27,36 @@ check "the Korean page says what it is" grep -q '무작위 가중치' out/report
 check "the report can be made again, byte for byte" bash -c "$JEOUL report latest --store out/jeoul.db --out again && cmp out/report.ko.html again/report.ko.html && cmp out/report.en.html again/report.en.html"
 check "results export gives the run document" bash -c "$JEOUL results export latest --store out/jeoul.db | jq -e '.schema == \"jeoul/run/1\"'"
 
+check "without pairs of models there is no section on them" bash -c "! grep -q '6\.1\.' out/report.en.html && jq -e '.pairs == []' out/figures.json"
+
+# models that come with jeoul, as they lie and in another type, and what pairs of them differ by
+cat >pairs.json <<'JSON'
+{"schema": "jeoul/plan/1", "name": "pairs", "limits": false,
+ "models": [{"id": "s", "builtin": "jeoul-student"}, {"id": "p", "builtin": "jeoul-student-plain"}, {"id": "s4", "builtin": "jeoul-student", "quant": "q4_0"}],
+ "bench": [{"models": ["s", "p"], "prompt": 16, "generate": 2, "threads": 1}],
+ "eval": [{"models": ["s", "p"], "tasks": ["builtin_en_arithmetic", "confirm_en_arithmetic"], "threads": 1}, {"models": ["s4"], "tasks": ["builtin_ko_spacing"], "threads": 1}],
+ "compare": [{"what": "distillation", "model": "s", "against": "p"}, {"what": "experts", "model": "s4", "against": "p"}],
+ "price": {"book": "default", "system": "cloud-vm-2vcpu"}}
+JSON
+check "a run of models that come with jeoul" env XDG_CACHE_HOME="$PWD/cache" "$JEOUL" run pairs.json --out pairs
+check "another type is made once, beside the synthetic models" bash -c "ls cache/jeoul/models/jeoul-student-q4_0-*.gguf | wc -l | grep -qx 1 && jq -e '[.models[] | .quantisation] == [\"Q8_0\", \"Q8_0\", \"Q4_0\"]' pairs/run.json"
+check "the run says which items are right" bash -c "jq -e '[.measurements[] | select(.metric == \"acc\")] | length == 5 and all((.labels.right | length) == .labels.n and ([.labels.right | scan(\"1\")] | length) == .labels.correct)' pairs/run.json"
+check "distillation is weighed item by item, by set and over all" bash -c "jq -e '.pairs[0] | .reason == null and [.rows[] | [.set, .n]] == [[\"builtin\", 40], [\"confirm\", 28], [null, 68]] and all(.rows[]; .difference.low > 0 and .only_model_right > .only_against_right and .mcnemar_p < 0.01)' pairs/figures.json"
+check "models that answered nothing in common have a reason" bash -c "jq -e '.pairs[1] | .rows == [] and (.reason | length > 0)' pairs/figures.json"
+check "a correct answer has its price, or a reason" bash -c "jq -e '[.cost[] | select(.kind == \"correct_answers\")] | (.[0].krw | .low < .value and .value < .high and .low > 0) and .[2].krw == null and (.[2].reason | length > 0)' pairs/figures.json"
+check "the pages tell it" bash -c "grep -q '6.1. MoE and distillation' pairs/report.en.html && grep -q '<b>shown to be higher</b>' pairs/report.en.html && grep -q '6.1. 전문가 혼합(MoE)과 증류' pairs/report.ko.html && grep -q '<b>더 높음이 확인됨</b>' pairs/report.ko.html && test \$(grep -c '<svg role' pairs/report.ko.html) -eq 5"
+jq '(.measurements[] | select(.metric == "acc").labels.right) |= sub("1"; "x")' pairs/run.json >bad-run.json
+check "a document whose answers are no ones and zeros is kept" "$JEOUL" results import bad-run.json --store right.db
+refuse 2 'are no text of 0 and 1' "$JEOUL" report latest --store right.db --out right
+check "a run's scores are those of jeoul eval" bash -c "$JEOUL eval -m $root/bench/models/jeoul-student.gguf --tasks builtin_en_arithmetic,confirm_en_arithmetic --json |
+    jq -e --slurpfile run pairs/run.json '[.results[].scores.acc.value] == [\$run[0].measurements[] | select(.metric == \"acc\" and (.cell | startswith(\"eval/s/\"))).value]'"
+mkdir -p installed/bin installed/share
+cp "$JEOUL" installed/bin/jeoul
+ln -s "$root" installed/share/jeoul
+jq '.eval = [] | .compare = [] | .models |= [.[0], .[2]] | .bench[0].models = ["s", "s4"]' pairs.json >installed.json
+check "an installed program finds the models in its share directory" env -u JEOUL_DATA installed/bin/jeoul run installed.json --out installed/out
+check "the plan that comes with jeoul is one of its own models" bash -c "jq -e 'all(.models[]; .builtin) and (.compare | length == 4)' $root/plans/demo.json"
+
 # a run brought in from another machine
 "$JEOUL" results export latest --store out/jeoul.db >exported.json
 check "results import takes what export gave" "$JEOUL" results import exported.json --store other.db
@@ -70,7 +100,7 @@ bad_plan 'a "file", a "builtin" or a "synth"' '{"schema": "jeoul/plan/1", "model
 bad_plan 'is for a "builtin" model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "quant": "q4_0"}]}'
 bad_plan 'is not the name of a model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "../x"}]}'
 bad_plan 'bench/models/jeoul-none.gguf is not found' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-none"}]}'
-bad_plan 'there is no type' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-student", "quant": "q9"}]}'
+bad_plan 'no quantisation "q9"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-student", "quant": "q9"}]}'
 bad_plan 'compare[0].against: there is no model "b"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "compare": [{"what": "experts", "model": "a", "against": "b"}]}'
 bad_plan 'compare[0].against: a model cannot be compared with itself' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}], "compare": [{"what": "experts", "model": "a", "against": "a"}]}'
 bad_plan 'neither "experts" nor "distillation"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x"}, {"id": "b", "file": "y"}], "compare": [{"what": "size", "model": "a", "against": "b"}]}'

@@ -17,6 +17,12 @@ Test(cost, formulas_on_hand_computed_values)
     cr_assert_float_eq(c.value, 10000, 1e-9);
     cr_assert_float_eq(c.low, 3000.0 / 125 / 3600 * 1e6, 1e-9);
     cr_assert_float_eq(c.high, 4200.0 / 80 / 3600 * 1e6, 1e-9);
+    /* 20 items of 50 tokens at 10,000 won a million: 10 won for 16 right answers, 625 for a thousand; Wilson's interval of 16 of 20 is
+     * 0.58398 … 0.91933 */
+    c = cost_per_1000_correct((struct interval){10000, 5000, 20000}, 1000, 16, 20);
+    cr_assert_float_eq(c.value, 625, 1e-9);
+    cr_assert_float_eq(c.low, 0.25 * 1000 / 0.91933, 0.01);
+    cr_assert_float_eq(c.high, 1.0 * 1000 / 0.58398, 0.02);
 }
 
 Test(cost, the_default_book_is_good_and_bad_ones_are_refused)
