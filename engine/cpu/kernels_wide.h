@@ -71,9 +71,11 @@ static inline int32_t load_i32(const void *bytes)
 TILE ask_ahead(const struct tile *t, int64_t at, int n, const int V, const int C)
 {
     const int ahead = C == 1 ? STREAM_AHEAD : C == 2 ? 0 : C == 3 ? 4096 : 6144;
-    if (V == 1 && ahead && t->first)
-        for (int i = 0; i < n; i += 64)
-            __builtin_prefetch(t->panel[0] + at + ahead + i, 0, C <= 3 ? 3 : 2);
+    for (int i = 0; V == 1 && ahead && t->first && i < n; i += 64)
+        if (C <= 3)
+            __builtin_prefetch(t->panel[0] + at + ahead + i, 0, 3);
+        else
+            __builtin_prefetch(t->panel[0] + at + ahead + i, 0, 2);
     for (int v = 0; V > 1 && t->next[0] && v < V; v++)
         for (int i = 0; i <= (n >> t->share) - 64; i += 64)
             __builtin_prefetch(t->next[v] + (at >> t->share) + i, 0, 3);
