@@ -170,7 +170,8 @@ test: test-packages
 
 check: test-packages
 	@$(MAKE) --no-print-directory MODE=asan all tests
-	@$(MAKE) --no-print-directory MODE=asan unit-tests e2e-tests
+	@$(MAKE) --no-print-directory MODE=asan unit-tests
+	@$(MAKE) --no-print-directory MODE=asan e2e-tests
 
 tsan: packages
 	@$(MAKE) --no-print-directory MODE=tsan $(BUILD)/tsan/tests/threads

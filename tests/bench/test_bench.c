@@ -3,6 +3,7 @@
 #include "tests/support.h"
 
 static const char *const model_path = "tests/data/goldens/olmoe/model.gguf";
+static const char *const short_context_path = "bench/models/jeoul-student.gguf";
 
 Test(roofline, decode_that_reads_longer_than_it_computes_is_bound_by_reading)
 {
@@ -27,10 +28,10 @@ Test(roofline, a_large_batch_is_bound_by_operations)
     cr_assert_float_eq(p.tok_per_s, 320, 1e-9);
 }
 
-static struct engine *open_engine(struct model_file **file, size_t kv_tokens, int context)
+static struct engine *open_engine(const char *path, struct model_file **file, size_t kv_tokens, int context)
 {
     struct error err = {0};
-    *file = model_file_open(model_path, &err);
+    *file = model_file_open(path, &err);
     cr_assert_not_null(*file, "%s", err.message);
     struct engine_options options = {.threads = 1, .kv_tokens = kv_tokens, .context = context, .max_rows = 64};
     struct engine *engine = engine_open(*file, &options, &err);
@@ -60,7 +61,7 @@ Test(depth, forks_of_filled_sequences_do_the_work_of_fresh_ones)
     struct model_file *file;
     struct bench_workload deepest = {.depth = 200, .batch = 3, .threads = 1, .seed = 7};
     struct bench_workload w = {.prompt_tokens = 20, .generate_tokens = 5, .batch = 2, .threads = 1, .depth = 130, .seed = 7};
-    struct engine *engine = open_engine(&file, bench_kv_tokens_forked(&w, &deepest), 4096);
+    struct engine *engine = open_engine(model_path, &file, bench_kv_tokens_forked(&w, &deepest), 4096);
     struct bench_depths *depths = bench_depths_open(engine, &deepest, &err);
     cr_assert_not_null(depths, "%s", err.message);
     for (int repeat = 0; repeat < 3; repeat++) { // pages of earlier repeats are free again
@@ -84,7 +85,7 @@ Test(depth, too_little_room_is_refused_with_both_numbers)
     struct error err = {0};
     struct model_file *file;
     struct bench_workload deepest = {.depth = 200, .batch = 3, .threads = 1, .seed = 7};
-    struct engine *engine = open_engine(&file, 128, 0);
+    struct engine *engine = open_engine(model_path, &file, 128, 0);
     cr_assert_null(bench_depths_open(engine, &deepest, &err));
     cr_assert_eq(err.code, ERROR_INPUT);
     cr_assert_not_null(strstr(err.message, "768 tokens of cache"), "%s", err.message); // 3 × 4 pages of 64
@@ -97,17 +98,17 @@ Test(depth, a_sequence_may_pass_the_models_context_only_where_the_engine_was_ope
     struct error err = {0};
     struct model_file *file;
     struct model_info info;
-    file = model_file_open(model_path, &err);
+    file = model_file_open(short_context_path, &err);
     cr_assert(file && model_file_info(file, &info, &err), "%s", err.message);
     model_file_close(file);
     struct bench_workload w = {.depth = info.context_length, .generate_tokens = 2, .batch = 1, .threads = 1, .seed = 1};
     struct bench_result result;
-    struct engine *engine = open_engine(&file, bench_kv_tokens(&w), 0);
+    struct engine *engine = open_engine(short_context_path, &file, bench_kv_tokens(&w), 0);
     cr_assert_not(bench_run(engine, &w, NULL, NULL, &result, &err));
     cr_assert_eq(err.code, ERROR_INPUT);
     engine_close(engine);
     model_file_close(file);
-    engine = open_engine(&file, bench_kv_tokens(&w), info.context_length + 2);
+    engine = open_engine(short_context_path, &file, bench_kv_tokens(&w), info.context_length + 2);
     result = run(engine, &w, NULL);
     cr_assert_eq(result.decode.tokens, 2);
     bench_result_free(&result);
@@ -164,7 +165,7 @@ Test(limits, limits_beside_a_sample_are_those_of_its_phases)
     struct error err = {0};
     struct model_file *file;
     struct bench_workload w = {.prompt_tokens = 8, .batch = 1, .threads = 1, .seed = 1};
-    struct engine *engine = open_engine(&file, 64, 0);
+    struct engine *engine = open_engine(model_path, &file, 64, 0);
     struct bench_beside beside = {
         .prober = engine_prober_open(1, &err), .unit = ENGINE_PROBE_INT8, .isa = "scalar", .threads = 1, .seconds = 1e-4};
     struct bench_hooks hooks = bench_beside_hooks(&beside);
