@@ -148,7 +148,7 @@ static int compare_places(const void *a, const void *b)
 }
 
 /* The entries of the input, in its order, without those that are ours and those that say how it was split over files. */
-static bool put_metadata(const struct conversion *c, const char *const ours[2], struct text *out, uint64_t *n, struct error *err)
+static bool put_metadata(const struct conversion *c, const char *const ours[2], struct gguf_entries *out, struct error *err)
 {
     size_t count = 0, kept = 0;
     while (gguf_value_at(c->file, count))
@@ -165,7 +165,6 @@ static bool put_metadata(const struct conversion *c, const char *const ours[2], 
     for (size_t i = 0; i < kept; i++)
         gguf_put_entry(out, values[i]);
     free(values);
-    *n += kept;
     return true;
 }
 
@@ -173,32 +172,18 @@ static bool make_header(const struct conversion *c, struct text *out, struct err
 {
     static const char *const keys[2] = {"general.file_type", "general.quantization_version"};
     const uint32_t values[2] = {c->recipe->file_type, 2};
-    struct text entries = {0};
-    uint64_t n_entries = 0;
-    bool ok = put_metadata(c, keys, &entries, &n_entries, err);
-    for (int i = 0; i < 2; i++, n_entries++) {
-        gguf_put_string(&entries, keys[i], strlen(keys[i]));
-        gguf_put_u32(&entries, GGUF_U32);
-        gguf_put_u32(&entries, values[i]);
-    }
-    text_add_string(out, "GGUF");
-    gguf_put_u32(out, 3);
-    gguf_put_u64(out, c->n_targets);
-    gguf_put_u64(out, n_entries);
-    text_add(out, entries.bytes, entries.length);
+    struct gguf_entries entries = {0};
+    bool ok = put_metadata(c, keys, &entries, err);
+    for (int i = 0; i < 2; i++)
+        gguf_put_number(&entries, keys[i], values[i]);
+    gguf_put_head(out, c->n_targets, &entries);
     for (size_t i = 0; i < c->n_targets; i++) {
         const struct target *target = &c->targets[i];
-        gguf_put_string(out, target->from->name, strlen(target->from->name));
-        gguf_put_u32(out, (uint32_t)target->from->n_dims);
-        for (int d = 0; d < target->from->n_dims; d++)
-            gguf_put_u64(out, (uint64_t)target->from->shape[d]);
-        gguf_put_u32(out, (uint32_t)target->format->type);
-        gguf_put_u64(out, target->offset);
+        gguf_put_tensor(out, target->from->name, target->from->n_dims, target->from->shape, (uint32_t)target->format->type, target->offset);
     }
-    for (uint64_t n = padding(c, out->length); n; n--)
-        text_add(out, "\0", 1);
-    ok = ok && text_ok(&entries, err) && text_ok(out, err);
-    text_free(&entries);
+    gguf_pad(out, c->alignment);
+    ok = ok && text_ok(&entries.text, err) && text_ok(out, err);
+    text_free(&entries.text);
     return ok;
 }
 

@@ -226,88 +226,43 @@ static bool make_plan(struct plan *plan, const struct synth_shape *s, struct err
 /* --- header
  * ---------------------------------------------------------------------------------------------------------------------------------- */
 
-struct header {
-    struct text text;
-    uint64_t entries;
-    const char *arch;
-};
-
-static void put_key(struct header *h, const char *key, enum gguf_type type)
-{
-    char whole[128];
-    int n = key[0] == '.' ? snprintf(whole, sizeof whole, "%s%s", h->arch, key) : snprintf(whole, sizeof whole, "%s", key);
-    gguf_put_string(&h->text, whole, (size_t)n);
-    gguf_put_u32(&h->text, type);
-    h->entries++;
-}
-
-static void put_number(struct header *h, const char *key, uint32_t value)
-{
-    put_key(h, key, GGUF_U32);
-    gguf_put_u32(&h->text, value);
-}
-
-static void put_float(struct header *h, const char *key, double value)
-{
-    float single = (float)value;
-    put_key(h, key, GGUF_F32);
-    text_add(&h->text, (const char *)&single, 4);
-}
-
-static void put_text(struct header *h, const char *key, const char *value)
-{
-    put_key(h, key, GGUF_STRING);
-    gguf_put_string(&h->text, value, strlen(value));
-}
-
 static bool make_header(struct text *out, const struct plan *plan, const struct synth_shape *s, uint64_t seed, struct error *err)
 {
-    struct header header = {.arch = s->arch}, *h = &header;
+    struct gguf_entries entries = {.arch = s->arch}, *h = &entries;
     char name[128];
     bool qwen = strcmp(s->arch, "qwen3moe") == 0;
     snprintf(name, sizeof name, "jeoul %s", s->name);
-    put_text(h, "general.architecture", s->arch);
-    put_text(h, "general.name", name);
-    put_number(h, "general.file_type", plan->recipe->file_type);
-    put_number(h, "general.quantization_version", 2);
-    put_number(h, "general.alignment", ALIGNMENT);
-    put_key(h, "jeoul.random_weights", GGUF_BOOL);
-    text_add(&h->text, "\1", 1);
-    put_key(h, "jeoul.seed", GGUF_U64);
+    gguf_put_text(h, "general.architecture", s->arch);
+    gguf_put_text(h, "general.name", name);
+    gguf_put_number(h, "general.file_type", plan->recipe->file_type);
+    gguf_put_number(h, "general.quantization_version", 2);
+    gguf_put_number(h, "general.alignment", ALIGNMENT);
+    gguf_put_bool(h, "jeoul.random_weights", true);
+    gguf_put_key(h, "jeoul.seed", GGUF_U64);
     gguf_put_u64(&h->text, seed);
-    put_number(h, ".context_length", (uint32_t)s->context_length);
-    put_number(h, ".embedding_length", (uint32_t)s->n_embd);
-    put_number(h, ".block_count", (uint32_t)s->n_layers);
-    put_number(h, ".feed_forward_length", (uint32_t)s->n_ff);
-    put_number(h, ".attention.head_count", (uint32_t)s->n_heads);
-    put_number(h, ".attention.head_count_kv", (uint32_t)s->n_kv_heads);
-    put_number(h, ".expert_count", (uint32_t)s->n_experts);
-    put_number(h, ".expert_used_count", (uint32_t)s->top_k);
-    put_float(h, ".attention.layer_norm_rms_epsilon", qwen ? 1e-6 : 1e-5);
-    put_float(h, ".rope.freq_base", s->rope_base);
+    gguf_put_number(h, ".context_length", (uint32_t)s->context_length);
+    gguf_put_number(h, ".embedding_length", (uint32_t)s->n_embd);
+    gguf_put_number(h, ".block_count", (uint32_t)s->n_layers);
+    gguf_put_number(h, ".feed_forward_length", (uint32_t)s->n_ff);
+    gguf_put_number(h, ".attention.head_count", (uint32_t)s->n_heads);
+    gguf_put_number(h, ".attention.head_count_kv", (uint32_t)s->n_kv_heads);
+    gguf_put_number(h, ".expert_count", (uint32_t)s->n_experts);
+    gguf_put_number(h, ".expert_used_count", (uint32_t)s->top_k);
+    gguf_put_float(h, ".attention.layer_norm_rms_epsilon", qwen ? 1e-6f : 1e-5f);
+    gguf_put_float(h, ".rope.freq_base", (float)s->rope_base);
     if (qwen) {
-        put_number(h, ".expert_feed_forward_length", (uint32_t)s->n_ff);
-        put_number(h, ".attention.key_length", (uint32_t)s->head_dim);
-        put_number(h, ".attention.value_length", (uint32_t)s->head_dim);
+        gguf_put_number(h, ".expert_feed_forward_length", (uint32_t)s->n_ff);
+        gguf_put_number(h, ".attention.key_length", (uint32_t)s->head_dim);
+        gguf_put_number(h, ".attention.value_length", (uint32_t)s->head_dim);
     }
-    bool ok = synth_vocabulary(&h->text, s->n_vocab, qwen ? "qwen2" : "olmo", &h->entries, err);
-    text_add_string(out, "GGUF");
-    gguf_put_u32(out, 3);
-    gguf_put_u64(out, plan->n_tensors);
-    gguf_put_u64(out, h->entries);
-    text_add(out, h->text.bytes, h->text.length);
+    bool ok = synth_vocabulary(h, s->n_vocab, qwen ? "qwen2" : "olmo", err);
+    gguf_put_head(out, plan->n_tensors, h);
     for (size_t i = 0; i < plan->n_tensors; i++) {
         const struct planned *tensor = &plan->tensors[i];
-        uint32_t dims = tensor->use == WEIGHT_VECTOR ? 1 : tensor->shape[2] > 1 ? 3 : 2;
-        gguf_put_string(out, tensor->name, strlen(tensor->name));
-        gguf_put_u32(out, dims);
-        for (uint32_t d = 0; d < dims; d++)
-            gguf_put_u64(out, (uint64_t)tensor->shape[d]);
-        gguf_put_u32(out, (uint32_t)tensor->type);
-        gguf_put_u64(out, tensor->offset);
+        int n_dims = tensor->use == WEIGHT_VECTOR ? 1 : tensor->shape[2] > 1 ? 3 : 2;
+        gguf_put_tensor(out, tensor->name, n_dims, tensor->shape, (uint32_t)tensor->type, tensor->offset);
     }
-    while (out->length % ALIGNMENT)
-        text_add(out, "\0", 1);
+    gguf_pad(out, ALIGNMENT);
     ok = ok && text_ok(&h->text, err) && text_ok(out, err);
     text_free(&h->text);
     return ok;

@@ -3,7 +3,7 @@
 #define JEOUL_ENGINE_SYNTH_H
 
 #include "base/random.h"
-#include "base/text.h"
+#include "engine/gguf_write.h"
 #include "engine/model.h"
 
 struct synth_shape {
@@ -17,9 +17,8 @@ struct synth_shape {
 bool synth_shape_find(const char *name, struct arena *arena, struct synth_shape *out, struct error *err) MUST_CHECK;
 
 /* tokenizer.ggml.* entries of a deterministic byte-level vocabulary of exactly n tokens (at least 320): every byte, letter pairs, Hangul
- * syllables, letter triples and quadruples, each reachable by merges, and two control tokens at the end. Adds to *entries how many keys
- * were written. */
-bool synth_vocabulary(struct text *out, int n, const char *pre, uint64_t *entries, struct error *err) MUST_CHECK;
+ * syllables, letter triples and quadruples, each reachable by merges, and two control tokens at the end. */
+bool synth_vocabulary(struct gguf_entries *out, int n, const char *pre, struct error *err) MUST_CHECK;
 
 /* Random blocks of a format: `count` values (a multiple of the block) of the given standard deviation and mean near 0. */
 void synth_blocks(enum tensor_type type, struct random *random, double deviation, int64_t count, uint8_t *out);

@@ -51,7 +51,7 @@ static void add_longer_letters(struct vocabulary_parts *v)
         }
 }
 
-bool synth_vocabulary(struct text *out, int n, const char *pre, uint64_t *entries, struct error *err)
+bool synth_vocabulary(struct gguf_entries *out, int n, const char *pre, struct error *err)
 {
     struct vocabulary_parts v = {.limit = (uint64_t)n - CONTROL_TOKENS};
     vocabulary_parts_begin(&v);
@@ -59,8 +59,7 @@ bool synth_vocabulary(struct text *out, int n, const char *pre, uint64_t *entrie
     add_hangul(&v);
     add_longer_letters(&v);
     vocabulary_parts_put(&v, pre, false, out);
-    *entries += VOCABULARY_ENTRIES;
-    bool ok = vocabulary_parts_ok(&v, err) && text_ok(out, err);
+    bool ok = vocabulary_parts_ok(&v, err) && text_ok(&out->text, err);
     if (ok && v.n_tokens != v.limit)
         ok = error_set(err, ERROR_INPUT, "a vocabulary of %d tokens is larger than what can be made up (%llu)", n,
                        (unsigned long long)v.n_tokens);

@@ -1,9 +1,9 @@
 /* See vocabulary_write.h. */
 #include "engine/vocabulary_write.h"
 
-#include "engine/gguf_write.h"
-
 #include <string.h>
+
+enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3 }; // of tokenizer.ggml.token_type
 
 /* Printable stand-in of a byte (the GPT-2 alphabet). */
 static int stand_in(uint8_t byte, char out[4])
@@ -53,42 +53,33 @@ void vocabulary_parts_join(struct vocabulary_parts *v, const char *left, size_t 
     text_free(&text);
 }
 
-static void put_key(struct text *out, const char *key, uint32_t type)
+static void put_array(struct gguf_entries *out, const char *key, enum gguf_type element, uint64_t n)
 {
-    gguf_put_string(out, key, strlen(key));
-    gguf_put_u32(out, type);
+    gguf_put_key(out, key, GGUF_ARRAY);
+    gguf_put_u32(&out->text, element);
+    gguf_put_u64(&out->text, n);
 }
 
-void vocabulary_parts_put(struct vocabulary_parts *v, const char *pre, bool adds_bos, struct text *out)
+void vocabulary_parts_put(struct vocabulary_parts *v, const char *pre, bool adds_bos, struct gguf_entries *out)
 {
     static const char *const controls[CONTROL_TOKENS] = {"<|endoftext|>", "<|padding|>"};
     uint64_t n = v->n_tokens + CONTROL_TOKENS;
-    put_key(out, "tokenizer.ggml.model", GGUF_STRING);
-    gguf_put_string(out, "gpt2", 4);
-    put_key(out, "tokenizer.ggml.pre", GGUF_STRING);
-    gguf_put_string(out, pre, strlen(pre));
-    put_key(out, "tokenizer.ggml.tokens", GGUF_ARRAY);
-    gguf_put_u32(out, GGUF_STRING);
-    gguf_put_u64(out, n);
-    text_add(out, v->tokens.bytes, v->tokens.length);
+    uint32_t endoftext = (uint32_t)v->n_tokens, padding = endoftext + 1;
+    gguf_put_text(out, "tokenizer.ggml.model", "gpt2");
+    gguf_put_text(out, "tokenizer.ggml.pre", pre);
+    put_array(out, "tokenizer.ggml.tokens", GGUF_STRING, n);
+    text_add(&out->text, v->tokens.bytes, v->tokens.length);
     for (int i = 0; i < CONTROL_TOKENS; i++)
-        gguf_put_string(out, controls[i], strlen(controls[i]));
-    put_key(out, "tokenizer.ggml.token_type", GGUF_ARRAY);
-    gguf_put_u32(out, GGUF_I32);
-    gguf_put_u64(out, n);
+        gguf_put_string(&out->text, controls[i], strlen(controls[i]));
+    put_array(out, "tokenizer.ggml.token_type", GGUF_I32, n);
     for (uint64_t i = 0; i < n; i++)
-        gguf_put_u32(out, i < v->n_tokens ? 1 : 3);
-    put_key(out, "tokenizer.ggml.merges", GGUF_ARRAY);
-    gguf_put_u32(out, GGUF_STRING);
-    gguf_put_u64(out, v->n_merges);
-    text_add(out, v->merges.bytes ? v->merges.bytes : "", v->merges.length);
-    static const char *const ids[] = {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.padding_token_id"};
-    for (int i = 0; i < 3; i++) {
-        put_key(out, ids[i], GGUF_U32);
-        gguf_put_u32(out, (uint32_t)(n - (i < 2 ? 2 : 1)));
-    }
-    put_key(out, "tokenizer.ggml.add_bos_token", GGUF_BOOL);
-    text_add(out, adds_bos ? "\1" : "\0", 1);
+        gguf_put_u32(&out->text, i < v->n_tokens ? TYPE_NORMAL : TYPE_CONTROL);
+    put_array(out, "tokenizer.ggml.merges", GGUF_STRING, v->n_merges);
+    text_add(&out->text, v->merges.bytes, v->merges.length);
+    gguf_put_number(out, "tokenizer.ggml.bos_token_id", endoftext);
+    gguf_put_number(out, "tokenizer.ggml.eos_token_id", endoftext);
+    gguf_put_number(out, "tokenizer.ggml.padding_token_id", padding);
+    gguf_put_bool(out, "tokenizer.ggml.add_bos_token", adds_bos);
 }
 
 bool vocabulary_parts_ok(const struct vocabulary_parts *v, struct error *err)

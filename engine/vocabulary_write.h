@@ -5,11 +5,11 @@
 #ifndef JEOUL_ENGINE_VOCABULARY_WRITE_H
 #define JEOUL_ENGINE_VOCABULARY_WRITE_H
 
-#include "base/text.h"
+#include "engine/gguf_write.h"
 
 #include <stdint.h>
 
-enum { CONTROL_TOKENS = 2, VOCABULARY_ENTRIES = 9 }; // "<|endoftext|>" and "<|padding|>"; keys that are written
+enum { CONTROL_TOKENS = 2 }; // "<|endoftext|>" and "<|padding|>"
 
 struct vocabulary_parts {
     struct text tokens, merges; // GGUF strings one after the other
@@ -21,8 +21,8 @@ struct vocabulary_parts {
 void vocabulary_parts_begin(struct vocabulary_parts *v);
 /* Adds the token left + right, unless the vocabulary is full. */
 void vocabulary_parts_join(struct vocabulary_parts *v, const char *left, size_t n_left, const char *right, size_t n_right);
-/* Appends the entries, VOCABULARY_ENTRIES of them; adds_bos: texts begin with <|endoftext|> unless asked otherwise. */
-void vocabulary_parts_put(struct vocabulary_parts *v, const char *pre, bool adds_bos, struct text *out);
+/* Appends the entries; adds_bos: texts begin with <|endoftext|> unless asked otherwise. */
+void vocabulary_parts_put(struct vocabulary_parts *v, const char *pre, bool adds_bos, struct gguf_entries *out);
 bool vocabulary_parts_ok(const struct vocabulary_parts *v, struct error *err) MUST_CHECK;
 void vocabulary_parts_free(struct vocabulary_parts *v);
 

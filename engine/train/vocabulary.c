@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "engine/gguf_write.h"
 #include "engine/pretokenizer.h"
 #include "engine/vocabulary_write.h"
 
@@ -283,21 +282,16 @@ static bool learn(struct learning *l, struct error *err)
 
 static bool write_file(struct learning *l, const char *path, struct error *err)
 {
-    static const char *const texts[][2] = {{"general.architecture", "qwen3"}, {"general.name", "jeoul vocabulary"}};
+    struct gguf_entries entries = {0};
     struct text out = {0};
-    text_add_string(&out, "GGUF");
-    gguf_put_u32(&out, 3);
-    gguf_put_u64(&out, 0); // tensors
-    gguf_put_u64(&out, 2 + VOCABULARY_ENTRIES);
-    for (int i = 0; i < 2; i++) {
-        gguf_put_string(&out, texts[i][0], strlen(texts[i][0]));
-        gguf_put_u32(&out, GGUF_STRING);
-        gguf_put_string(&out, texts[i][1], strlen(texts[i][1]));
-    }
-    vocabulary_parts_put(&l->parts, l->options->pre, true, &out);
-    while (out.length % ALIGNMENT)
-        text_add(&out, "\0", 1);
-    bool ok = vocabulary_parts_ok(&l->parts, err) && text_ok(&out, err) && file_write(path, out.bytes, out.length, err);
+    gguf_put_text(&entries, "general.architecture", "qwen3");
+    gguf_put_text(&entries, "general.name", "jeoul vocabulary");
+    vocabulary_parts_put(&l->parts, l->options->pre, true, &entries);
+    gguf_put_head(&out, 0, &entries);
+    gguf_pad(&out, ALIGNMENT);
+    bool ok = vocabulary_parts_ok(&l->parts, err) && text_ok(&entries.text, err) && text_ok(&out, err) &&
+              file_write(path, out.bytes, out.length, err);
+    text_free(&entries.text);
     text_free(&out);
     return ok;
 }

@@ -34,54 +34,33 @@ static void remove_directory(void)
 
 TestSuite(split, .init = make_directory, .fini = remove_directory);
 
-static void put_number(struct text *out, const char *key, uint32_t number)
-{
-    gguf_put_string(out, key, strlen(key));
-    gguf_put_u32(out, GGUF_U32);
-    gguf_put_u32(out, number);
-}
-
-static void pad(struct text *out)
-{
-    while (out->length % ALIGNMENT)
-        text_add(out, "", 1);
-}
-
 /* Every PARTS-th tensor from `part` on, and in the first part the metadata. */
 static void write_part(struct model_file *file, int part, uint32_t claims)
 {
+    struct gguf_entries entries = {0};
     struct text out = {0}, data = {0};
     struct model_meta meta;
     const struct tensor *tensor;
     struct error err = {0};
-    uint64_t n_tensors = 0, n_values = 2;
+    uint64_t n_tensors = 0;
     for (size_t i = 0; gguf_tensor_at(file, i); i++)
         n_tensors += i % PARTS == (size_t)part;
+    gguf_put_number(&entries, "split.count", PARTS);
+    gguf_put_number(&entries, "split.no", claims);
     for (size_t i = 0; part == 0 && model_file_meta(file, i, &meta); i++)
-        n_values++;
-    text_add_string(&out, "GGUF");
-    gguf_put_u32(&out, 3);
-    gguf_put_u64(&out, n_tensors);
-    gguf_put_u64(&out, n_values);
-    put_number(&out, "split.count", PARTS);
-    put_number(&out, "split.no", claims);
-    for (size_t i = 0; part == 0 && model_file_meta(file, i, &meta); i++)
-        gguf_put_entry(&out, gguf_find(file, meta.key));
+        gguf_put_entry(&entries, gguf_find(file, meta.key));
+    gguf_put_head(&out, n_tensors, &entries);
     for (size_t i = 0; (tensor = gguf_tensor_at(file, i)) != NULL; i++) {
         if (i % PARTS != (size_t)part)
             continue;
-        gguf_put_string(&out, tensor->name, strlen(tensor->name));
-        gguf_put_u32(&out, (uint32_t)tensor->n_dims);
-        for (int d = 0; d < tensor->n_dims; d++)
-            gguf_put_u64(&out, (uint64_t)tensor->shape[d]);
-        gguf_put_u32(&out, gguf_tensor_type(file, tensor));
-        gguf_put_u64(&out, data.length);
+        gguf_put_tensor(&out, tensor->name, tensor->n_dims, tensor->shape, gguf_tensor_type(file, tensor), data.length);
         text_add(&data, tensor->data, tensor->bytes);
-        pad(&data);
+        gguf_pad(&data, ALIGNMENT);
     }
-    pad(&out);
+    gguf_pad(&out, ALIGNMENT);
     text_add(&out, data.bytes, data.length);
     cr_assert(text_ok(&out, &err) && file_write(part_name(part, PARTS), out.bytes, out.length, &err), "%s", err.message);
+    text_free(&entries.text);
     text_free(&out);
     text_free(&data);
 }
