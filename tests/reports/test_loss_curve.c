@@ -6,7 +6,23 @@
 
 #include <string.h>
 
-static const char path[] = "build/test_loss.svg", header[] = "step,tokens,total,cross_entropy,divergence\n";
+static const char header[] = "step,tokens,total,cross_entropy,divergence\n";
+
+/* Each test is a process of its own, and several run at once. */
+static char path[] = "/tmp/jeoul-test-loss-XXXXXX";
+
+static void make_file(void)
+{
+    int file = mkstemp(path);
+    cr_assert(file >= 0 && close(file) == 0);
+}
+
+static void remove_file(void)
+{
+    unlink(path);
+}
+
+TestSuite(loss_curve, .init = make_file, .fini = remove_file);
 
 static struct text losses(int steps, double divergence)
 {
@@ -35,7 +51,6 @@ Test(loss_curve, a_curve_is_drawn_with_the_teachers_where_there_is_one)
     free(two);
     text_free(&plain);
     text_free(&taught);
-    unlink(path);
 }
 
 Test(loss_curve, a_long_training_is_no_larger_a_picture)
@@ -47,7 +62,6 @@ Test(loss_curve, a_long_training_is_no_larger_a_picture)
     cr_expect(m < 2 * n, "%zu and %zu bytes", n, m);
     text_free(&some);
     text_free(&many);
-    unlink(path);
 }
 
 static void expect_refused(const char *csv, const char *message)
