@@ -240,6 +240,27 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static uint32_t first_two(const char *bytes)
+{
+    return (uint32_t)(uint8_t)bytes[0] << 8 | (uint8_t)bytes[1];
+}
+
+/* Every place of every document is compared with the few phrases that begin as it does, not with all. */
+static bool index_phrases(struct hold_out *held, struct error *err)
+{
+    enum { PAIRS = 1 << 16 };
+    if (!(held->beginnings = memory_array(PAIRS + 1, sizeof *held->beginnings, "held-out phrases", err)))
+        return false;
+    for (size_t i = 0; i < held->n_phrases; i++) {
+        if (strlen(held->phrases[i]) < 2)
+            return error_set(err, ERROR_INPUT, "\"%s\" is too short to be kept out of a text", held->phrases[i]);
+        held->beginnings[first_two(held->phrases[i]) + 1]++;
+    }
+    for (size_t pair = 0; pair < PAIRS; pair++)
+        held->beginnings[pair + 1] += held->beginnings[pair];
+    return true;
+}
+
 bool hold_out_read(struct hold_out *held, const char *directory, struct error *err)
 {
     enum { N_SETS = sizeof sets / sizeof *sets };
@@ -251,7 +272,8 @@ bool hold_out_read(struct hold_out *held, const char *directory, struct error *e
     }
     qsort(held->words, held->n_words, sizeof *held->words, by_bytes);
     qsort(held->nouns, held->n_nouns, sizeof *held->nouns, by_bytes);
-    return true;
+    qsort(held->phrases, held->n_phrases, sizeof *held->phrases, by_bytes);
+    return index_phrases(held, err);
 }
 
 void hold_out_free(struct hold_out *held)
@@ -259,6 +281,7 @@ void hold_out_free(struct hold_out *held)
     free(held->words);
     free(held->nouns);
     free(held->phrases);
+    free(held->beginnings);
     free(held->runs);
     arena_free(&held->arena);
     *held = (struct hold_out){0};
@@ -308,8 +331,9 @@ bool hold_out_document(const struct hold_out *held, const char *document, size_t
             return true;
         at += length + 1;
     }
-    for (size_t i = 0; i < held->n_phrases; i++)
-        if (strstr(document, held->phrases[i]))
-            return true;
+    for (const char *at = document; held->beginnings && at + 1 < end; at++)
+        for (uint32_t pair = first_two(at), i = held->beginnings[pair]; i < held->beginnings[pair + 1]; i++)
+            if (strncmp(at, held->phrases[i], strlen(held->phrases[i])) == 0)
+                return true;
     return false;
 }

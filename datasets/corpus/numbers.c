@@ -130,6 +130,13 @@ static void draw_pair(const struct hold_out *held, struct random *random, int va
     values[3] = values[0] + values[1] - values[2];
 }
 
+static void compare(const struct hold_out *held, struct random *random, struct text *out, const char *const *formats, int n)
+{
+    int values[4];
+    draw_pair(held, random, values);
+    write_one_of(out, formats, n, random, values);
+}
+
 static void compare_ko(const struct hold_out *held, struct random *random, struct text *out)
 {
     static const char *const formats[] = {"두 수 %da, %db 가운데 더 큰 수는 %dc이다.",
@@ -139,9 +146,7 @@ static void compare_ko(const struct hold_out *held, struct random *random, struc
                                           "%dc~은 %dd보다 크다.",
                                           "%dd~은 %dc보다 작다.",
                                           "%da, %db 중에서 %dc~이 더 크다."};
-    int values[4];
-    draw_pair(held, random, values);
-    write_one_of(out, ONE_OF(formats), random, values);
+    compare(held, random, out, ONE_OF(formats));
 }
 
 static void compare_en(const struct hold_out *held, struct random *random, struct text *out)
@@ -153,9 +158,7 @@ static void compare_en(const struct hold_out *held, struct random *random, struc
                                           "%dc is larger than %dd.",
                                           "%dd is smaller than %dc.",
                                           "Between %da and %db, %dc is larger."};
-    int values[4];
-    draw_pair(held, random, values);
-    write_one_of(out, ONE_OF(formats), random, values);
+    compare(held, random, out, ONE_OF(formats));
 }
 
 static void draw_run(const struct hold_out *held, struct random *random, int values[5])
@@ -170,23 +173,26 @@ static void draw_run(const struct hold_out *held, struct random *random, int val
         values[i] = values[i - 1] + step;
 }
 
+static void sequence(const struct hold_out *held, struct random *random, struct text *out, const char *const *formats, int n)
+{
+    int values[5];
+    draw_run(held, random, values);
+    write_one_of(out, formats, n, random, values);
+}
+
 static void sequence_ko(const struct hold_out *held, struct random *random, struct text *out)
 {
     static const char *const formats[] = {"수열 %da, %db, %dc, %dd 다음에 오는 수는 %de이다.",
                                           "수열 %da, %db, %dc, %dd 다음에 오는 수는 %de이다.", "%da, %db, %dc, %dd, %de",
                                           "%da, %db, %dc, %dd 다음은 %de이다."};
-    int values[5];
-    draw_run(held, random, values);
-    write_one_of(out, ONE_OF(formats), random, values);
+    sequence(held, random, out, ONE_OF(formats));
 }
 
 static void sequence_en(const struct hold_out *held, struct random *random, struct text *out)
 {
     static const char *const formats[] = {"The number after %da, %db, %dc, %dd is %de.", "The number after %da, %db, %dc, %dd is %de.",
                                           "%da, %db, %dc, %dd, %de", "After %da, %db, %dc, %dd comes %de."};
-    int values[5];
-    draw_run(held, random, values);
-    write_one_of(out, ONE_OF(formats), random, values);
+    sequence(held, random, out, ONE_OF(formats));
 }
 
 /* Hours and counters take native numerals, minutes and other units of measure Sino-Korean ones. */
