@@ -1,7 +1,8 @@
 /* Training: the engine's second door. Small models from source, on the CPU, in F32: a vocabulary, then weights.
  *
- * The forward pass is the engine's own for the architectures olmoe, qwen3moe, qwen3 and llama; what is exported gives the same logits in
- * inference. Everything depends on the seed and the settings only: not on threads, and not on how a training is cut into sessions. */
+ * The forward pass computes what the engine's does for the architectures olmoe, qwen3moe, qwen3 and llama, and keeps what the way back
+ * needs; what is exported gives the same logits in inference. On one instruction set everything depends on the seed and the settings only:
+ * not on threads, and not on how a training is cut into sessions. */
 #ifndef JEOUL_ENGINE_TRAIN_H
 #define JEOUL_ENGINE_TRAIN_H
 

@@ -37,37 +37,40 @@ static void rope_thread(void *context, int thread, int threads)
         }
 }
 
-/* Where a head's vectors stand, from the sequence's first row. */
-struct head_view {
-    int64_t dim, length, qk_stride, qkv_stride, a_stride;
+/* A thread's item: a sequence, and a KV head with the query heads first_head … end_head − 1; where its vectors stand, from the
+ * sequence's first row. */
+struct item {
+    int64_t first, length, first_head, end_head, dim, qk_stride, qkv_stride, a_stride;
     const float *k, *v;
 };
 
-static struct head_view view_of(const struct pass *p, const struct layer_pass *s, int64_t first, int64_t length, int64_t kv_head)
+static struct item item_of(const struct pass *p, const struct layer_pass *s, int64_t number)
 {
     const struct model_config *c = &p->net->model.config;
-    int64_t dim = c->head_dim, q = c->n_heads * dim, kv = c->n_kv_heads * dim;
-    return (struct head_view){.dim = dim,
-                              .length = length,
-                              .qk_stride = q + kv,
-                              .qkv_stride = q + 2 * kv,
-                              .a_stride = q,
-                              .k = s->qk + first * (q + kv) + q + kv_head * dim,
-                              .v = s->qkv + first * (q + 2 * kv) + q + kv + kv_head * dim};
+    int64_t dim = c->head_dim, q = c->n_heads * dim, kv = c->n_kv_heads * dim, group = c->n_heads / c->n_kv_heads;
+    int64_t sequence = number / c->n_kv_heads, kv_head = number % c->n_kv_heads, first = p->starts[sequence];
+    return (struct item){.first = first,
+                         .length = p->starts[sequence + 1] - first,
+                         .first_head = kv_head * group,
+                         .end_head = (kv_head + 1) * group,
+                         .dim = dim,
+                         .qk_stride = q + kv,
+                         .qkv_stride = q + 2 * kv,
+                         .a_stride = q,
+                         .k = s->qk + first * (q + kv) + q + kv_head * dim,
+                         .v = s->qkv + first * (q + 2 * kv) + q + kv + kv_head * dim};
 }
 
-static void attend_item(const struct attention_work *work, int64_t item, float *scores)
+static void attend_item(const struct attention_work *work, int64_t number, float *scores)
 {
     struct pass *p = work->p;
     const struct cpu_training *t = p->kernels->training;
-    const struct model_config *c = &p->net->model.config;
-    int64_t sequence = item / c->n_kv_heads, kv_head = item % c->n_kv_heads, group = c->n_heads / c->n_kv_heads;
-    int64_t first = p->starts[sequence], length = p->starts[sequence + 1] - first;
-    struct head_view v = view_of(p, work->s, first, length, kv_head);
-    for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-        for (int64_t i = 0; i < length; i++) {
-            float *out = work->s->a + (first + i) * v.a_stride + h * v.dim;
-            t->dots(scores, work->s->qk + (first + i) * v.qk_stride + h * v.dim, v.k, i + 1, v.dim, v.qk_stride, c->attention_scale);
+    const struct item v = item_of(p, work->s, number);
+    float scale = p->net->model.config.attention_scale;
+    for (int64_t h = v.first_head; h < v.end_head; h++)
+        for (int64_t i = 0; i < v.length; i++) {
+            float *out = work->s->a + (v.first + i) * v.a_stride + h * v.dim;
+            t->dots(scores, work->s->qk + (v.first + i) * v.qk_stride + h * v.dim, v.k, i + 1, v.dim, v.qk_stride, scale);
             t->softmax(scores, i + 1);
             memset(out, 0, (size_t)v.dim * sizeof *out);
             t->combine(out, scores, v.v, i + 1, v.dim, v.qkv_stride);
@@ -75,19 +78,18 @@ static void attend_item(const struct attention_work *work, int64_t item, float *
 }
 
 /* With P = softmax(scale · q·K): dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P ∘ (dP − Σ P ∘ dP), dq = scale · dS·K, dK = scale · dSᵀ·q. */
-static void attend_item_back(const struct attention_work *work, int64_t item, float *scores)
+static void attend_item_back(const struct attention_work *work, int64_t number, float *scores)
 {
     struct pass *p = work->p;
     const struct cpu_training *t = p->kernels->training;
-    const struct model_config *c = &p->net->model.config;
-    int64_t sequence = item / c->n_kv_heads, kv_head = item % c->n_kv_heads, group = c->n_heads / c->n_kv_heads;
-    int64_t first = p->starts[sequence], length = p->starts[sequence + 1] - first;
-    struct head_view v = view_of(p, work->s, first, length, kv_head);
+    const struct item v = item_of(p, work->s, number);
+    float scale = p->net->model.config.attention_scale;
     float *d_k = p->d_qk + (v.k - work->s->qk), *d_v = p->d_qkv + (v.v - work->s->qkv), *d_scores = scores + p->max_sequence;
-    for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-        for (int64_t i = 0; i < length; i++) {
-            const float *q = work->s->qk + (first + i) * v.qk_stride + h * v.dim, *d_out = p->d_a + (first + i) * v.a_stride + h * v.dim;
-            t->dots(scores, q, v.k, i + 1, v.dim, v.qk_stride, c->attention_scale);
+    for (int64_t h = v.first_head; h < v.end_head; h++)
+        for (int64_t i = 0; i < v.length; i++) {
+            const float *q = work->s->qk + (v.first + i) * v.qk_stride + h * v.dim,
+                        *d_out = p->d_a + (v.first + i) * v.a_stride + h * v.dim;
+            t->dots(scores, q, v.k, i + 1, v.dim, v.qk_stride, scale);
             t->softmax(scores, i + 1);
             t->dots(d_scores, d_out, v.v, i + 1, v.dim, v.qkv_stride, 1);
             t->spread(d_v, scores, d_out, i + 1, v.dim, v.qkv_stride);
@@ -95,8 +97,8 @@ static void attend_item_back(const struct attention_work *work, int64_t item, fl
             for (int64_t j = 0; j <= i; j++)
                 sum += scores[j] * d_scores[j];
             for (int64_t j = 0; j <= i; j++)
-                d_scores[j] = c->attention_scale * scores[j] * (d_scores[j] - sum);
-            t->combine(p->d_qk + (first + i) * v.qk_stride + h * v.dim, d_scores, v.k, i + 1, v.dim, v.qk_stride);
+                d_scores[j] = scale * scores[j] * (d_scores[j] - sum);
+            t->combine(p->d_qk + (v.first + i) * v.qk_stride + h * v.dim, d_scores, v.k, i + 1, v.dim, v.qk_stride);
             t->spread(d_k, d_scores, q, i + 1, v.dim, v.qk_stride);
         }
 }

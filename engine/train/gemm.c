@@ -122,10 +122,10 @@ static void together(void *context, int thread, int threads)
     const struct product *p = work->p;
     int64_t panels = round_up(p->n, gemm->kernels->tile_cols) / gemm->kernels->tile_cols, blocks = (p->m + work->rows - 1) / work->rows, i;
     while ((i = pool_next(gemm->pool, panels)) >= 0)
-        pack_b_panel(gemm->kernels, p, i, gemm->team.b);
+        pack_b_panel(gemm->kernels, p, i, gemm->team_b);
     pool_barrier(gemm->pool);
     while ((i = pool_next(gemm->pool, blocks)) >= 0)
-        multiply_rows(gemm->kernels, p, i * work->rows, least(work->rows, p->m - i * work->rows), gemm->threads[thread].a, gemm->team.b);
+        multiply_rows(gemm->kernels, p, i * work->rows, least(work->rows, p->m - i * work->rows), gemm->threads[thread].a, gemm->team_b);
 }
 
 void gemm_together(struct gemm *gemm, const struct product *p)
@@ -146,12 +146,12 @@ void gemm_alone(struct gemm *gemm, int thread, const struct product *p)
         multiply_rows(kernels, p, first, least(block, p->m - first), room->a, room->b);
 }
 
-static bool room_open(struct gemm_room *room, size_t a_floats, size_t b_floats, struct error *err)
+static float *room_of(size_t floats, struct error *err)
 {
-    room->b_floats = b_floats;
-    room->a = aligned_alloc(CACHE_LINE, (a_floats * sizeof *room->a + CACHE_LINE) / CACHE_LINE * CACHE_LINE);
-    room->b = aligned_alloc(CACHE_LINE, (b_floats * sizeof *room->b + CACHE_LINE) / CACHE_LINE * CACHE_LINE);
-    return (room->a && room->b) || error_set(err, ERROR_MACHINE, "out of memory for matrix products: %zu floats", a_floats + b_floats);
+    float *room = aligned_alloc(CACHE_LINE, (floats * sizeof *room + CACHE_LINE) / CACHE_LINE * CACHE_LINE);
+    if (!room)
+        error_record(err, ERROR_MACHINE, "out of memory for matrix products: %zu floats", floats);
+    return room;
 }
 
 bool gemm_open(struct gemm *gemm, const struct cpu_training *kernels, struct pool *pool, size_t together_floats, size_t alone_floats,
@@ -162,9 +162,9 @@ bool gemm_open(struct gemm *gemm, const struct cpu_training *kernels, struct poo
     if (!(gemm->threads = memory_array((size_t)n, sizeof *gemm->threads, "matrix products", err)))
         return false;
     size_t a_floats = (size_t)BLOCK_K * BLOCK_PANELS * (size_t)kernels->tile_rows;
-    bool ok = room_open(&gemm->team, 0, together_floats, err);
+    bool ok = (gemm->team_b = room_of(together_floats, err)) != NULL;
     for (int i = 0; ok && i < n; i++)
-        ok = room_open(&gemm->threads[i], a_floats, alone_floats, err);
+        ok = (gemm->threads[i].a = room_of(a_floats, err)) && (gemm->threads[i].b = room_of(alone_floats, err));
     return ok;
 }
 
@@ -175,7 +175,6 @@ void gemm_close(struct gemm *gemm)
         free(gemm->threads[i].b);
     }
     free(gemm->threads);
-    free(gemm->team.a);
-    free(gemm->team.b);
+    free(gemm->team_b);
     *gemm = (struct gemm){0};
 }

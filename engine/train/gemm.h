@@ -33,16 +33,15 @@ struct product {
     bool add;
 };
 
-/* Room for packed operands: of one thread working for itself, or of a team (whose b is shared). */
+/* Room for packed operands. */
 struct gemm_room {
     float *a, *b;
-    size_t b_floats;
 };
 
 struct gemm {
     const struct cpu_training *kernels;
     struct pool *pool;
-    struct gemm_room team;     // b of gemm_together
+    float *team_b;             // of gemm_together
     struct gemm_room *threads; // [pool's threads]: a of either, b of gemm_alone
 };
 

@@ -4,6 +4,8 @@
 
 #include "engine/train/pass.h"
 
+enum { LOSS_ROWS = 128 };
+
 struct loss {
     float *logits, *teacher_logits, *soft, *teacher_soft; // [LOSS_ROWS][n_vocab]; the latter three NULL without a teacher
     double *cross_entropies, *divergences;                // [max_rows]

@@ -60,11 +60,17 @@ static bool configure(struct model_config *c, const struct train_shape *s, struc
     return true;
 }
 
+/* Whether the network has values of its own for a weight: a tied output takes the token embedding's. */
+static bool is_own(const struct network *net, const struct weight *w, bool needed)
+{
+    return needed && !(net->tied && w == &net->model.output);
+}
+
 /* Lays the weights out one after the other. */
 static bool add_parameter(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
 {
     struct network *net = context;
-    if (!needed || (net->tied && w == &net->model.output))
+    if (!is_own(net, w, needed))
         return true;
     if (!memory_grow((void **)&net->parameters, &net->capacity, net->n_parameters + 1, sizeof *net->parameters, "weights", err))
         return false;
@@ -79,13 +85,9 @@ static bool add_parameter(void *context, struct weight *w, const char *name, enu
 static bool place_parameter(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
 {
     struct network *net = context;
-    (void)use;
-    (void)err;
-    if (!needed || (net->tied && w == &net->model.output))
-        return true;
-    (void)name;
-    const struct parameter *p = &net->parameters[net->placed++];
-    w->packed = net->values + p->first;
+    (void)name, (void)use, (void)err;
+    if (is_own(net, w, needed))
+        w->packed = net->values + net->parameters[net->placed++].first;
     return true;
 }
 
@@ -156,20 +158,26 @@ void network_free(struct network *net)
     *net = (struct network){0};
 }
 
+struct train_size network_size(const struct network *net)
+{
+    struct train_size size = {0};
+    for (size_t i = 0; i < net->n_parameters; i++) {
+        const struct parameter *p = &net->parameters[i];
+        size.parameters += p->count;
+        size.active_parameters += p->use == WEIGHT_EXPERTS  ? p->count / (size_t)p->experts * (size_t)net->model.config.routing.top_k
+                                  : p->use == WEIGHT_LOOKUP ? (size_t)p->cols + (net->tied ? p->count : 0)
+                                                            : p->count;
+    }
+    return size;
+}
+
 bool train_shape_check(const struct train_shape *shape, struct train_size *size, struct error *err)
 {
     struct network net = {.tied = shape->tied};
-    *size = (struct train_size){0};
     bool ok = configure(&net.model.config, shape, err) &&
               (net.model.layers = memory_array((size_t)shape->n_layers, sizeof *net.model.layers, "layers", err)) &&
               model_each_weight(&net.model, add_parameter, &net, err);
-    for (size_t i = 0; ok && i < net.n_parameters; i++) {
-        const struct parameter *p = &net.parameters[i];
-        size->parameters += p->count;
-        size->active_parameters += p->use == WEIGHT_EXPERTS  ? p->count / (size_t)p->experts * (size_t)shape->top_k
-                                   : p->use == WEIGHT_LOOKUP ? (size_t)p->cols + (net.tied ? p->count : 0)
-                                                             : p->count;
-    }
+    *size = ok ? network_size(&net) : (struct train_size){0};
     network_free(&net);
     return ok;
 }

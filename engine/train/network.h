@@ -45,6 +45,7 @@ bool network_new(struct network *net, const struct train_shape *shape, uint64_t 
 /* From a file, converted to floats, without gradients. Architectures that cannot be trained are ERROR_INPUT. */
 bool network_read(struct network *net, struct model_file *file, struct error *err) MUST_CHECK;
 void network_free(struct network *net);
+struct train_size network_size(const struct network *net);
 
 /* Writes the network in F32, with the vocabulary of another file. */
 bool network_write(const struct network *net, const struct train_shape *shape, const struct model_file *vocabulary, const char *path,

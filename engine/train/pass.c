@@ -156,10 +156,16 @@ static void embed_back(struct pass *p)
 }
 
 /* The rows of the dense block between its products. */
+struct dense_work {
+    struct pass *p;
+    struct layer_pass *s;
+};
+
 static void activate_rows(void *context, int thread, int threads)
 {
-    struct pass *p = ((void **)context)[0];
-    struct layer_pass *s = ((void **)context)[1];
+    const struct dense_work *work = context;
+    struct pass *p = work->p;
+    struct layer_pass *s = work->s;
     int64_t ff = p->net->model.config.n_ff_dense;
     for (int64_t i = thread; i < p->rows; i += threads)
         p->kernels->swiglu(s->inner + i * ff, s->gate + i * 2 * ff, s->gate + i * 2 * ff + ff, ff);
@@ -167,8 +173,9 @@ static void activate_rows(void *context, int thread, int threads)
 
 static void activate_rows_back(void *context, int thread, int threads)
 {
-    struct pass *p = ((void **)context)[0];
-    struct layer_pass *s = ((void **)context)[1];
+    const struct dense_work *work = context;
+    struct pass *p = work->p;
+    const struct layer_pass *s = work->s;
     int64_t ff = p->net->model.config.n_ff_dense;
     for (int64_t i = thread; i < p->rows; i += threads) {
         float *d_gate = p->d_gate + i * 2 * ff;
@@ -181,7 +188,7 @@ static void dense_forward(struct pass *p, const struct layer *l, struct layer_pa
 {
     int64_t d = p->net->model.config.n_embd, ff = p->net->model.config.n_ff_dense;
     project(p, s->gate, 2 * ff, s->h2, d, values_of(&l->dense_gate), 2 * ff, d, false); // up lies behind gate
-    pool_run(p->pool, activate_rows, (void *[]){p, s});
+    pool_run(p->pool, activate_rows, &(struct dense_work){p, s});
     project(p, x, d, s->inner, ff, values_of(&l->dense_down), d, ff, true);
 }
 
@@ -190,7 +197,7 @@ static void dense_backward(struct pass *p, const struct layer *l, struct layer_p
     const struct network *net = p->net;
     int64_t d = net->model.config.n_embd, ff = net->model.config.n_ff_dense;
     project_back(p, p->d_inner, gradients_of(net, &l->dense_down), p->d_x, d, s->inner, ff, values_of(&l->dense_down), d, ff, false);
-    pool_run(p->pool, activate_rows_back, (void *[]){p, s});
+    pool_run(p->pool, activate_rows_back, &(struct dense_work){p, s});
     project_back(p, p->d_h, gradients_of(net, &l->dense_gate), p->d_gate, 2 * ff, s->h2, d, values_of(&l->dense_gate), 2 * ff, d, false);
 }
 

@@ -10,7 +10,7 @@
 #include "engine/train/gemm.h"
 #include "engine/train/network.h"
 
-enum { BLOCK_ROWS = 64, LOSS_ROWS = 128 };
+enum { BLOCK_ROWS = 64 };
 
 /* What forward keeps of a layer. q is n_heads × head_dim, kv is n_kv_heads × head_dim; slots are the step's rows × top_k, sorted by expert.
  */

@@ -29,45 +29,43 @@ static bool check_data(const struct train_data *data, int n_vocab, struct error 
            error_set(err, ERROR_INPUT, "the token %d that ends a text is out of the vocabulary", data->end);
 }
 
-/* Everything that the result depends on. */
+/* Everything that the result depends on: not the name, the threads or the instruction set, which rounds otherwise. */
 static uint64_t identify(const struct trainer *t)
 {
-    struct train_settings settings = t->settings;
-    struct train_shape shape = t->shape;
+    const struct train_settings *settings = &t->settings;
+    const struct train_shape *shape = &t->shape;
     const struct train_data *data = &t->data;
-    settings.threads = 0;
-    settings.isa = NULL;
-    uint64_t name = checksum(shape.arch, strlen(shape.arch), 1), parts[6];
-    double numbers[] = {(double)shape.n_layers,
-                        (double)shape.n_embd,
-                        (double)shape.n_heads,
-                        (double)shape.n_kv_heads,
-                        (double)shape.head_dim,
-                        (double)shape.n_vocab,
-                        (double)shape.context_length,
-                        (double)shape.n_experts,
-                        (double)shape.top_k,
-                        (double)shape.n_ff,
-                        (double)shape.tied,
-                        shape.rope_base,
-                        shape.deviation,
-                        (double)settings.steps,
-                        (double)settings.warmup_steps,
-                        (double)settings.tokens_per_step,
-                        settings.rate,
-                        settings.last_rate,
-                        settings.weight_decay,
-                        settings.clip,
-                        settings.load_balance,
-                        settings.router_z,
-                        t->taught ? settings.temperature : 0,
-                        t->taught ? settings.mix : 0};
-    parts[0] = name;
+    uint64_t parts[6];
+    double numbers[] = {(double)shape->n_layers,
+                        (double)shape->n_embd,
+                        (double)shape->n_heads,
+                        (double)shape->n_kv_heads,
+                        (double)shape->head_dim,
+                        (double)shape->n_vocab,
+                        (double)shape->context_length,
+                        (double)shape->n_experts,
+                        (double)shape->top_k,
+                        (double)shape->n_ff,
+                        (double)shape->tied,
+                        shape->rope_base,
+                        shape->deviation,
+                        (double)settings->steps,
+                        (double)settings->warmup_steps,
+                        (double)settings->tokens_per_step,
+                        settings->rate,
+                        settings->last_rate,
+                        settings->weight_decay,
+                        settings->clip,
+                        settings->load_balance,
+                        settings->router_z,
+                        t->taught ? settings->temperature : 0,
+                        t->taught ? settings->mix : 0};
+    parts[0] = checksum(shape->arch, strlen(shape->arch), 1);
     parts[1] = checksum(numbers, sizeof numbers, 2);
     parts[2] = checksum(data->tokens, data->starts[data->n_sequences] * sizeof *data->tokens, 3);
     parts[3] = checksum(data->starts, (data->n_sequences + 1) * sizeof *data->starts, 4);
     parts[4] = t->taught ? checksum(t->teacher.values, t->teacher.n_values * sizeof(float), 5) : 0;
-    parts[5] = settings.seed;
+    parts[5] = settings->seed;
     return checksum(parts, sizeof parts, 6);
 }
 
@@ -282,10 +280,8 @@ static double matrix_values(const struct network *net)
 
 struct trainer_facts trainer_facts(const struct trainer *t)
 {
-    struct trainer_facts facts = {.isa = t->kernels->name, .threads = pool_threads(t->pool)};
-    struct error err;
-    facts.operations_per_token = 6 * matrix_values(&t->net) + (t->taught ? 2 * matrix_values(&t->teacher) : 0);
-    if (!train_shape_check(&t->shape, &facts.size, &err))
-        facts.size = (struct train_size){0}; // cannot be: it was opened
-    return facts;
+    return (struct trainer_facts){.isa = t->kernels->name,
+                                  .threads = pool_threads(t->pool),
+                                  .size = network_size(&t->net),
+                                  .operations_per_token = 6 * matrix_values(&t->net) + (t->taught ? 2 * matrix_values(&t->teacher) : 0)};
 }
