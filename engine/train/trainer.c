@@ -59,7 +59,8 @@ static uint64_t identify(const struct trainer *t)
                         settings->load_balance,
                         settings->router_z,
                         t->taught ? settings->temperature : 0,
-                        t->taught ? settings->mix : 0};
+                        t->taught ? settings->mix : 0,
+                        (double)data->end};
     parts[0] = checksum(shape->arch, strlen(shape->arch), 1);
     parts[1] = checksum(numbers, sizeof numbers, 2);
     parts[2] = checksum(data->tokens, data->starts[data->n_sequences] * sizeof *data->tokens, 3);

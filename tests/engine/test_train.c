@@ -7,11 +7,32 @@
 #include "engine/train/trainer.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 enum { VOCABULARY = 320, SEQUENCES = 24 };
 
-static const char vocabulary_path[] = "build/test_train_vocabulary.gguf";
+/* Each test is a process of its own, and several run at once: a directory for each. */
+static char directory[] = "/tmp/jeoul-test-train-XXXXXX";
+
+static void make_directory(void)
+{
+    make_test_directory(directory);
+}
+
+static void remove_directory(void)
+{
+    remove_test_directory(directory);
+}
+
+TestSuite(train, .init = make_directory, .fini = remove_directory);
+
+static const char *in_directory(const char *name)
+{
+    static char paths[4][sizeof directory + 64];
+    static int turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%.60s", directory, name);
+    return path;
+}
 
 /* --- small trainings
  * ------------------------------------------------------------------------------------------------------------------------ */
@@ -91,16 +112,18 @@ static struct model_file *vocabulary(void)
     static const char text[] =
         "the cat and the dog and a bird sat on that mat there with them then ate a lot of the other food in their house; one "
         "more time they ran and sat and ate and slept there; one more time they ran and sat and ate and slept there";
-    cr_assert(vocabulary_train(text, strlen(text), &options, vocabulary_path, &err), "%s", err.message);
-    struct model_file *file = model_file_open(vocabulary_path, &err);
+    const char *path = in_directory("vocabulary.gguf");
+    cr_assert(vocabulary_train(text, strlen(text), &options, path, &err), "%s", err.message);
+    struct model_file *file = model_file_open(path, &err);
     cr_assert_not_null(file, "%s", err.message);
     return file;
 }
 
-static struct model_file *export(const struct trainer *t, const char *path)
+static struct model_file *export(const struct trainer *t)
 {
     struct error err = {0};
     struct model_file *words = vocabulary();
+    const char *path = in_directory("model.gguf");
     cr_assert(trainer_export(t, words, path, &err), "%s", err.message);
     model_file_close(words);
     struct model_file *file = model_file_open(path, &err);
@@ -121,15 +144,13 @@ static uint64_t choices_of(const struct trainer *t)
     return sum;
 }
 
-/* The derivative of the loss along a random direction of one parameter, by central differences and by the gradient. False where experts
- * change on the way. */
-static bool check_direction(struct trainer *t, const struct parameter *p, uint64_t seed)
+/* The derivative of the loss along a random direction of one parameter, by central differences and by the gradient, which is there with
+ * the choices of experts that it is for. False where experts change on the way. */
+static bool check_direction(struct trainer *t, const struct parameter *p, uint64_t choices, uint64_t seed)
 {
     float *w = t->net.values + p->first, *before = calloc(p->count, sizeof *before);
     double *u = calloc(p->count, sizeof *u), by_gradient = 0, magnitude = 0;
     struct random random = random_seed(seed, p->first);
-    trainer_compute(t, true, t->taught);
-    uint64_t choices = choices_of(t);
     memcpy(before, w, p->count * sizeof *w);
     for (size_t i = 0; i < p->count; i++) {
         u[i] = random_normal(&random);
@@ -172,10 +193,12 @@ static void check_gradients(const char *arch, bool tied, const char *isa, struct
         if (t->net.parameters[i].use == WEIGHT_VECTOR)
             for (size_t j = 0; j < t->net.parameters[i].count; j++)
                 t->net.values[t->net.parameters[i].first + j] = 1 + 0.1f * (float)(j % 5); // norms that are not all 1
+    trainer_compute(t, true, t->taught);
+    uint64_t choices = choices_of(t);
     for (size_t i = 0; i < t->net.n_parameters; i++) {
         bool checked = false;
         for (uint64_t seed = 1; seed <= DIRECTIONS && !checked; seed++)
-            checked = check_direction(t, &t->net.parameters[i], seed);
+            checked = check_direction(t, &t->net.parameters[i], choices, seed);
         cr_expect(checked, "%s: every direction changes the experts", t->net.parameters[i].name);
     }
     trainer_close(t);
@@ -196,7 +219,7 @@ Test(train, gradients_of_distillation_are_those_of_finite_differences)
     struct train_settings settings = usual;
     settings.seed = 9;
     struct trainer *t = open_small(&shape, &settings, NULL);
-    struct model_file *teacher = export(t, "build/test_train_teacher.gguf");
+    struct model_file *teacher = export(t);
     trainer_close(t);
     check_gradients("qwen3", true, NULL, teacher);
     model_file_close(teacher);
@@ -239,7 +262,7 @@ Test(train, what_is_exported_gives_the_same_logits_in_inference)
         struct train_shape shape = shape_of(archs[a], tied);
         struct trainer *t = open_small(&shape, &usual, NULL);
         steps(t, 4);
-        struct model_file *file = export(t, "build/test_train_model.gguf");
+        struct model_file *file = export(t);
         size_t cursor = 0;
         trainer_fill(t, &t->data, &cursor);
         trainer_compute(t, false, false);
@@ -261,14 +284,13 @@ Test(train, what_is_exported_gives_the_same_logits_in_inference)
         model_file_close(file);
         trainer_close(t);
     }
-    unlink("build/test_train_model.gguf");
 }
 
 Test(train, a_file_is_read_as_it_was_written)
 {
     struct train_shape shape = shape_of("qwen3moe", true);
     struct trainer *t = open_small(&shape, &usual, NULL);
-    struct model_file *file = export(t, "build/test_train_read.gguf");
+    struct model_file *file = export(t);
     struct network net;
     struct error err = {0};
     cr_assert(network_read(&net, file, &err), "%s", err.message);
@@ -277,7 +299,6 @@ Test(train, a_file_is_read_as_it_was_written)
     network_free(&net);
     model_file_close(file);
     trainer_close(t);
-    unlink("build/test_train_read.gguf");
 }
 
 /* --- the same bits
@@ -302,7 +323,7 @@ Test(train, results_do_not_depend_on_threads)
 
 Test(train, a_training_that_was_cut_goes_on_bit_for_bit)
 {
-    static const char path[] = "build/test_train.checkpoint";
+    const char *path = in_directory("checkpoint");
     struct train_shape shape = shape_of("qwen3moe", true);
     struct error err = {0};
     struct trainer *whole = open_small(&shape, &usual, NULL), *first = open_small(&shape, &usual, NULL),
@@ -319,7 +340,6 @@ Test(train, a_training_that_was_cut_goes_on_bit_for_bit)
     cr_assert_arr_eq(whole->second_moments, second->second_moments, whole->net.n_values * sizeof(float));
     trainer_close(whole);
     trainer_close(second);
-    unlink(path);
 }
 
 /* --- bad checkpoints, data and shapes
@@ -332,18 +352,52 @@ static void expect_refused(struct trainer *t, const char *path, const char *mess
     cr_expect(err.code == ERROR_INPUT && strstr(err.message, message), "\"%s\" is wanted in: %s", message, err.message);
 }
 
-Test(train, checkpoints_that_are_damaged_or_anothers_are_refused)
+/* One thing after the other is changed: no checkpoint is taken that would go on otherwise than it began. */
+Test(train, checkpoints_of_another_training_are_refused)
 {
-    static const char path[] = "build/test_train_bad.checkpoint";
+    enum { RATE, SEED, TOKENS, STARTS, END, TEACHER, CHANGES };
+    const char *path = in_directory("checkpoint");
     struct train_shape shape = shape_of("qwen3", true);
-    struct train_settings settings = usual;
     struct error err = {0};
     struct trainer *t = open_small(&shape, &usual, NULL);
-    settings.rate = 1e-3;
-    struct trainer *other = open_small(&shape, &settings, NULL);
     steps(t, 1);
     cr_assert(trainer_save(t, path, &err), "%s", err.message);
-    expect_refused(other, path, "another training");
+    struct model_file *model = export(t);
+    for (int change = 0; change <= CHANGES; change++) {
+        struct train_settings settings = usual;
+        struct train_data data = data_of();
+        int32_t tokens[SEQUENCES * 20];
+        size_t starts[SEQUENCES + 1];
+        memcpy(tokens, data.tokens, sizeof tokens);
+        memcpy(starts, data.starts, sizeof starts);
+        data.tokens = tokens;
+        data.starts = starts;
+        settings.rate = change == RATE ? 1e-3 : settings.rate;
+        settings.seed += change == SEED;
+        tokens[1] += change == TOKENS;
+        starts[1] += change == STARTS;
+        data.end -= change == END;
+        settings.threads = change == CHANGES ? 1 : settings.threads; // nothing that the result depends on
+        struct trainer *other = trainer_open(&shape, &settings, &data, change == TEACHER ? model : NULL, &err);
+        cr_assert_not_null(other, "%s", err.message);
+        err = (struct error){0};
+        bool taken = trainer_load(other, path, &err);
+        cr_expect(taken == (change == CHANGES), "change %d", change);
+        cr_expect(taken || (err.code == ERROR_INPUT && strstr(err.message, "another training")), "change %d: %s", change, err.message);
+        trainer_close(other);
+    }
+    model_file_close(model);
+    trainer_close(t);
+}
+
+Test(train, checkpoints_that_are_damaged_are_refused)
+{
+    const char *path = in_directory("checkpoint");
+    struct train_shape shape = shape_of("qwen3", true);
+    struct error err = {0};
+    struct trainer *t = open_small(&shape, &usual, NULL);
+    steps(t, 1);
+    cr_assert(trainer_save(t, path, &err), "%s", err.message);
     size_t n;
     char *bytes = read_whole(path, &n);
     static const struct {
@@ -360,11 +414,9 @@ Test(train, checkpoints_that_are_damaged_or_anothers_are_refused)
         fclose(stream);
         expect_refused(t, path, damages[i].message);
     }
-    cr_assert(!trainer_load(t, "build/nothing.checkpoint", &err) && err.code == ERROR_INPUT);
+    cr_assert(!trainer_load(t, in_directory("nothing"), &err) && err.code == ERROR_INPUT);
     free(bytes);
     trainer_close(t);
-    trainer_close(other);
-    unlink(path);
 }
 
 static void expect_shape_refused(struct train_shape shape, const char *message)
@@ -403,7 +455,7 @@ Test(train, a_teacher_of_another_vocabulary_is_refused)
 {
     struct train_shape shape = shape_of("qwen3", true);
     struct trainer *t = open_small(&shape, &usual, NULL);
-    struct model_file *teacher = export(t, "build/test_train_other.gguf");
+    struct model_file *teacher = export(t);
     struct train_data data = data_of();
     struct error err = {0};
     shape.n_vocab = VOCABULARY + 8;
@@ -411,7 +463,6 @@ Test(train, a_teacher_of_another_vocabulary_is_refused)
     cr_assert(err.code == ERROR_INPUT && strstr(err.message, "have to be the same"), "%s", err.message);
     model_file_close(teacher);
     trainer_close(t);
-    unlink("build/test_train_other.gguf");
 }
 
 /* --- learning
@@ -419,28 +470,31 @@ Test(train, a_teacher_of_another_vocabulary_is_refused)
 
 Test(train, the_loss_falls_and_a_student_nears_its_teacher)
 {
+    enum { STEPS = 100 };
     struct train_shape shape = shape_of("qwen3moe", true);
     struct train_settings settings = usual;
-    settings.steps = 300;
-    settings.rate = 1e-2;
+    shape.n_layers = 1;
+    settings.steps = STEPS;
+    settings.rate = 2e-2;
+    settings.threads = 1;
     struct trainer *t = open_small(&shape, &settings, NULL);
-    double first = steps(t, 1).cross_entropy, last = steps(t, 299).cross_entropy, held;
+    double first = steps(t, 1).cross_entropy, last = steps(t, STEPS - 1).cross_entropy, held;
     cr_expect(first > 5 && last < 1, "%.3f at first, %.3f at last", first, last);
     struct error err = {0};
     struct train_data data = data_of();
     cr_assert(trainer_evaluate(t, &data, 8, &held, &err), "%s", err.message);
     cr_expect(held < 1.2, "%.3f over what was learnt", held);
-    cr_expect(!trainer_step(t, &(struct train_losses){0}, &err) && strstr(err.message, "all 300 steps"), "%s", err.message);
-    struct model_file *teacher = export(t, "build/test_train_teach.gguf");
+    cr_expect(!trainer_step(t, &(struct train_losses){0}, &err) && strstr(err.message, "all 100 steps"), "%s", err.message);
+    struct model_file *teacher = export(t);
     struct train_shape small = shape_of("qwen3", true);
+    small.n_layers = 1;
     settings.mix = 1;
     struct trainer *student = open_small(&small, &settings, teacher);
-    double far = steps(student, 1).divergence, near = steps(student, 299).divergence;
+    double far = steps(student, 1).divergence, near = steps(student, STEPS - 1).divergence;
     cr_expect(near < far / 10, "divergence %.4f at first, %.4f at last", far, near);
     trainer_close(student);
     model_file_close(teacher);
     trainer_close(t);
-    unlink("build/test_train_teach.gguf");
 }
 
 Test(train, the_rate_rises_linearly_and_falls_along_a_cosine)
