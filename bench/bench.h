@@ -76,7 +76,7 @@ struct bench_training_result {
     double operations; // of matrix products, forward and backward, multiply and add counted apart
 };
 bool bench_training_run(struct bench_training *training, int steps, struct bench_training_result *result, struct error *err) MUST_CHECK;
-const char *bench_training_isa(const struct bench_training *training);
+struct trainer_facts bench_training_facts(const struct bench_training *training);
 
 /* --- Limits --------------------------------------------------------------------------------------------------------------------------- */
 

@@ -65,7 +65,7 @@ bool bench_training_run(struct bench_training *b, int steps, struct bench_traini
     return true;
 }
 
-const char *bench_training_isa(const struct bench_training *b)
+struct trainer_facts bench_training_facts(const struct bench_training *b)
 {
-    return trainer_facts(b->trainer).isa;
+    return trainer_facts(b->trainer);
 }

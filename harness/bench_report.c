@@ -3,15 +3,15 @@
 
 #include "base/memory.h"
 #include "harness/spread.h"
-#include "reports/statistics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+const char bench_no_limits[] = "not probed: --no-limits";
 static const char *const phase_names[2] = {"prefill", "decode"}, *const utilisation_names[2] = {"mfu", "mbu"};
 
-static cJSON *summary_json(const struct summary *s)
+cJSON *bench_summary_json(const struct summary *s)
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddNumberToObject(object, "median", s->median);
@@ -141,7 +141,7 @@ static cJSON *row_json(const struct benching *b, const struct row *row)
     cJSON_AddNumberToObject(object, "depth", row->depth);
     cJSON_AddNumberToObject(object, "batch", w->batch);
     cJSON_AddNumberToObject(object, "threads", w->threads);
-    cJSON_AddItemToObject(object, "tok_per_s", summary_json(&row->tok_per_s));
+    cJSON_AddItemToObject(object, "tok_per_s", bench_summary_json(&row->tok_per_s));
     add_number_or_null(object, utilisation_names[row->phase], row->limited, statistics_median(row->utilisation, (size_t)b->repeats));
     /* Every repeat does the same work. */
     cJSON_AddNumberToObject(object, "bytes_per_token", row->c->samples[row->phase][0].bytes_per_token);

@@ -4,6 +4,9 @@
 
 #include "bench/bench.h"
 #include "harness/open.h"
+#include "reports/statistics.h"
+
+#include <cjson/cJSON.h>
 
 /* One phase of one repeat, with the limits taken beside it; those are 0 where they were not probed. */
 struct bench_sample {
@@ -30,6 +33,11 @@ struct benching {
     const char *not_probed;        // why not; NULL: they are
     double copy_bytes_per_s;       // 0: not probed
 };
+
+/* "median", "ci95_low", "ci95_high", "cv" (null of one sample), "n", "min" and "max". */
+cJSON *bench_summary_json(const struct summary *summary);
+
+extern const char bench_no_limits[]; // why limits are null with --no-limits
 
 bool bench_report(const struct benching *b, bool json, struct error *err) MUST_CHECK;
 

@@ -180,7 +180,7 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
     if (!combine(b, &lists, cli_flag(cli, "apart"), err) || !open_for_all(cli, b, err))
         return false;
     b->beside = (struct bench_beside){.isa = engine_facts(b->o.engine).isa, .seconds = probe_seconds};
-    b->not_probed = cli_flag(cli, "no-limits")                              ? "not probed: --no-limits"
+    b->not_probed = cli_flag(cli, "no-limits")                              ? bench_no_limits
                     : strcmp(engine_facts(b->o.engine).backend, "cpu") != 0 ? "the limits of a GPU are not probed"
                                                                             : NULL;
     if (!b->not_probed && !(b->beside.prober = engine_prober_open(b->deepest.threads, err)))

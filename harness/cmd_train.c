@@ -189,10 +189,8 @@ static void print_json(const struct training *t)
     cJSON_AddNumberToObject(root, "fresh_cross_entropy", t->fresh_loss);
     cJSON_AddNumberToObject(root, "cross_entropy", t->last.cross_entropy);
     cJSON_AddNumberToObject(root, "tokens", (double)t->last.tokens);
-    if (t->tokens)
-        cJSON_AddNumberToObject(root, "tok_per_s", (double)t->tokens * 1e9 / (double)t->ns);
-    else // every step was made before
-        cJSON_AddNullToObject(root, "tok_per_s");
+    cJSON_AddItemToObject(root, "tok_per_s", t->tokens ? cJSON_CreateNumber((double)t->tokens * 1e9 / (double)t->ns) : cJSON_CreateNull());
+    cJSON_AddItemToObject(root, "tok_per_s_reason", t->tokens ? cJSON_CreateNull() : cJSON_CreateString("every step was made before"));
     cJSON_AddStringToObject(root, "isa", facts.isa);
     cJSON_AddNumberToObject(root, "threads", facts.threads);
     char *text = cJSON_Print(root);

@@ -26,7 +26,7 @@ for file in checkpoint loss.csv model.gguf vocabulary.gguf; do
 done
 check "the loss curve is a picture" grep -q '<svg' whole/moe/loss.svg
 check "the loss curve has every step" bash -c '[ "$(wc -l <whole/moe/loss.csv)" -eq 13 ]'
-check "train says what came of it" bash -c "$JEOUL train moe.json --out whole --json | jq -e '.step == 12 and .tok_per_s == null and .tokens > 1000 and .cross_entropy > 0 and (.corpus_sha256 | length) == 64'"
+check "train says what came of it" bash -c "$JEOUL train moe.json --out whole --json | jq -e '.step == 12 and .tok_per_s == null and .tok_per_s_reason == \"every step was made before\" and .tokens > 1000 and .cross_entropy > 0 and (.corpus_sha256 | length) == 64'"
 check "the model is evaluated" "$JEOUL" eval -m whole/moe/model.gguf --tasks builtin_ko_particles --limit 4
 check "the model is quantised" "$JEOUL" quantize whole/moe/model.gguf moe.q8_0.gguf --type q8_0
 check "the quantised model generates" "$JEOUL" generate -m moe.q8_0.gguf -p '우리는' -n 4
@@ -65,6 +65,13 @@ jq '.vocabulary.pre = "nothing"' moe.json >broken.json
 refuse 2 'nothing' "$JEOUL" train broken.json --out broken
 
 check "the speed of training" bash -c "$JEOUL bench --train moe.json -t 1,2 -r 3 | grep -q 'of peak'"
-check "the speed of training as JSON" bash -c "$JEOUL bench --train moe.json -t 1,2 -r 2 --json | jq -e '[.results[].threads] == [1, 2] and all(.results[]; .mfu > 0 and .tok_per_s.median > 0)'"
-check "without limits there is no share of them" bash -c "$JEOUL bench --train moe.json -t 1 -r 2 --no-limits --json | jq -e '.results[0].mfu == null'"
+check "the speed of training as JSON" bash -c "$JEOUL bench --train moe.json -t 1,2 -r 1 --json | jq -e '
+    . as \$b | [.results[].threads] == [1, 2] and .sequence_tokens == 32 and .operations_per_token == 6 * (4 * 32 * 32 + 4 * 32 + 2 * 3 * 32 * 32 + 400 * 32)
+    and all(.results[]; .tok_per_s.n == 1 and .mfu > 0 and .limit_f32_gop_per_s.n == 1 and .limit_reason == null
+        and (.operations_per_s / (.tok_per_s.median * \$b.operations_per_token) - 1 | fabs) < 1e-9
+        and (.operations_per_s / (.limit_f32_gop_per_s.median * 1e9) / .mfu - 1 | fabs) < 1e-9)'"
+check "without limits there is no share of them, and a reason" bash -c "$JEOUL bench --train moe.json -t 1 -r 2 --no-limits --json | jq -e '
+    .results[0] | .mfu == null and .limit_f32_gop_per_s.median == null and (.limit_reason | test(\"no-limits\")) and .tok_per_s.median > 0'"
+refuse 2 '--backend does not go with --train' "$JEOUL" bench --train moe.json --backend cuda
+refuse 2 '--prompt does not go with --train' "$JEOUL" bench --train moe.json -p 64
 refuse 2 'cannot be opened' "$JEOUL" bench --train nowhere.json
