@@ -18,7 +18,7 @@ for name in jeoul-moe jeoul-dense jeoul-student jeoul-student-plain; do
     check "$name was trained on the corpus of its recipe" [ "${corpora[$arguments]}" = "$(jq -r .corpus_sha256 "$recipe.card.json")" ]
     "$JEOUL" inspect "$recipe.gguf" --json >inspected.json
     check "$name is the size of its card" jq -e --slurpfile card "$recipe.card.json" '.parameters == $card[0].parameters' inspected.json
-    "$JEOUL" eval -m "$recipe.gguf" --tasks builtin_ko,builtin_en,confirm_ko,confirm_en --json >evaluated.json
+    "$JEOUL" eval -m "$recipe.gguf" --tasks builtin_ko,builtin_en,confirm_ko,confirm_en -t 1 --json >evaluated.json
     for group in builtin_ko builtin_en confirm_ko confirm_en; do # other instruction sets round otherwise: an item or two may turn
         check "$name is as right in $group as its card says" jq -e --arg group $group --slurpfile card "$recipe.card.json" '
             .groups[] | select(.group == $group) | (.scores.acc.value - $card[0].accuracy[$group].value | fabs) * .n < 2.5' evaluated.json

@@ -26,14 +26,14 @@ for file in checkpoint loss.csv model.gguf vocabulary.gguf; do
 done
 check "the loss curve is a picture" grep -q '<svg' whole/moe/loss.svg
 check "the loss curve has every step" bash -c '[ "$(wc -l <whole/moe/loss.csv)" -eq 13 ]'
-check "train says what came of it" bash -c "$JEOUL train moe.json --out whole --json | jq -e '.step == 12 and .tok_per_s == null and .tok_per_s_reason == \"every step was made before\" and .tokens > 1000 and .cross_entropy > 0 and (.corpus_sha256 | length) == 64'"
-check "the model is evaluated" "$JEOUL" eval -m whole/moe/model.gguf --tasks builtin_ko_particles --limit 4
+check "train says what came of it" bash -c "$JEOUL train moe.json --out whole -t 1 --json | jq -e '.step == 12 and .tok_per_s == null and .tok_per_s_reason == \"every step was made before\" and .tokens > 1000 and .cross_entropy > 0 and (.corpus_sha256 | length) == 64'"
+check "the model is evaluated" "$JEOUL" eval -m whole/moe/model.gguf --tasks builtin_ko_particles --limit 4 -t 1
 check "the model is quantised" "$JEOUL" quantize whole/moe/model.gguf moe.q8_0.gguf --type q8_0
 check "the quantised model generates" "$JEOUL" generate -m moe.q8_0.gguf -p '우리는' -n 4
 
 config student qwen3 '' 8 ', "distill": {"teacher": "moe/model.gguf", "temperature": 2, "mix": 0.5}'
-check "distill" "$JEOUL" distill student.json --out whole
-check "train takes a file with a teacher too" "$JEOUL" train student.json --out whole
+check "distill" "$JEOUL" distill student.json --out whole -t 1
+check "train takes a file with a teacher too" "$JEOUL" train student.json --out whole -t 1
 check "the divergence from the teacher is noted" bash -c "tail -1 whole/student/loss.csv | cut -d, -f5 | grep -q '[1-9]'"
 refuse 2 'distill is missing' "$JEOUL" distill moe.json --out whole
 refuse 2 'distill.teacher' "$JEOUL" distill student.json --out nowhere
@@ -51,18 +51,16 @@ refuse 2 'ends before the checkpoint' "$JEOUL" train moe.json --out parts
 refuse 2 'cannot be opened' "$JEOUL" train nowhere.json
 printf '{"name": "x"' >broken.json
 refuse 2 'broken.json' "$JEOUL" train broken.json
-jq '.train.rates = 1' moe.json >broken.json
-refuse 2 'train' "$JEOUL" train broken.json
-jq '.train.rate = "fast"' moe.json >broken.json
-refuse 2 'train.rate' "$JEOUL" train broken.json
-jq '.train.warmup_steps = 12' moe.json >broken.json
-refuse 2 'warm-up' "$JEOUL" train broken.json
-jq '.name = "../x"' moe.json >broken.json
-refuse 2 'is not a name' "$JEOUL" train broken.json
-jq '.model.arch = "mamba"' moe.json >broken.json
-refuse 2 'cannot be trained' "$JEOUL" train broken.json
-jq '.vocabulary.pre = "nothing"' moe.json >broken.json
-refuse 2 'nothing' "$JEOUL" train broken.json --out broken
+broken() { # FILTER WORDS: the file with one thing changed is refused
+    jq "$1" moe.json >broken.json
+    refuse 2 "$2" "$JEOUL" train broken.json --out broken
+}
+broken '.train.rates = 1' 'broken.json: train: unknown key "rates"'
+broken '.train.rate = "fast"' 'train.rate'
+broken '.train.warmup_steps = 12' 'warm-up'
+broken '.name = "../x"' 'is not a name'
+broken '.model.arch = "mamba"' 'cannot be trained'
+broken '.vocabulary.pre = "nothing"' 'nothing'
 
 check "the speed of training" bash -c "$JEOUL bench --train moe.json -t 1,2 -r 3 | grep -q 'of peak'"
 check "the speed of training as JSON" bash -c "$JEOUL bench --train moe.json -t 1,2 -r 1 --json | jq -e '
