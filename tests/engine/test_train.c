@@ -352,18 +352,31 @@ static void expect_refused(struct trainer *t, const char *path, const char *mess
     cr_expect(err.code == ERROR_INPUT && strstr(err.message, message), "\"%s\" is wanted in: %s", message, err.message);
 }
 
+/* The random weights of a seed as a file. */
+static struct model_file *small_model(uint64_t seed)
+{
+    struct train_shape shape = shape_of("qwen3", true);
+    struct train_settings settings = usual;
+    settings.seed = seed;
+    struct trainer *t = open_small(&shape, &settings, NULL);
+    struct model_file *file = export(t);
+    trainer_close(t);
+    return file;
+}
+
 /* One thing after the other is changed: no checkpoint is taken that would go on otherwise than it began. */
 Test(train, checkpoints_of_another_training_are_refused)
 {
-    enum { RATE, SEED, TOKENS, STARTS, END, TEACHER, CHANGES };
+    enum { RATE, SEED, TOKENS, STARTS, END, MIX, NO_TEACHER, TEACHER, NOTHING, CHANGES };
     const char *path = in_directory("checkpoint");
     struct train_shape shape = shape_of("qwen3", true);
     struct error err = {0};
-    struct trainer *t = open_small(&shape, &usual, NULL);
+    struct model_file *teacher = small_model(1), *another = small_model(2);
+    struct trainer *t = open_small(&shape, &usual, teacher);
     steps(t, 1);
     cr_assert(trainer_save(t, path, &err), "%s", err.message);
-    struct model_file *model = export(t);
-    for (int change = 0; change <= CHANGES; change++) {
+    trainer_close(t);
+    for (int change = 0; change < CHANGES; change++) {
         struct train_settings settings = usual;
         struct train_data data = data_of();
         int32_t tokens[SEQUENCES * 20];
@@ -373,21 +386,26 @@ Test(train, checkpoints_of_another_training_are_refused)
         data.tokens = tokens;
         data.starts = starts;
         settings.rate = change == RATE ? 1e-3 : settings.rate;
+        settings.mix = change == MIX ? 0.25 : settings.mix;
         settings.seed += change == SEED;
         tokens[1] += change == TOKENS;
         starts[1] += change == STARTS;
         data.end -= change == END;
-        settings.threads = change == CHANGES ? 1 : settings.threads; // nothing that the result depends on
-        struct trainer *other = trainer_open(&shape, &settings, &data, change == TEACHER ? model : NULL, &err);
+        settings.threads = change == NOTHING ? 1 : settings.threads; // the result does not depend on it
+        struct trainer *other = trainer_open(&shape, &settings, &data,
+                                             change == NO_TEACHER ? NULL
+                                             : change == TEACHER  ? another
+                                                                  : teacher,
+                                             &err);
         cr_assert_not_null(other, "%s", err.message);
         err = (struct error){0};
         bool taken = trainer_load(other, path, &err);
-        cr_expect(taken == (change == CHANGES), "change %d", change);
+        cr_expect(taken == (change == NOTHING), "change %d", change);
         cr_expect(taken || (err.code == ERROR_INPUT && strstr(err.message, "another training")), "change %d: %s", change, err.message);
         trainer_close(other);
     }
-    model_file_close(model);
-    trainer_close(t);
+    model_file_close(teacher);
+    model_file_close(another);
 }
 
 Test(train, checkpoints_that_are_damaged_are_refused)
