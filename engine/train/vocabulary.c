@@ -246,17 +246,8 @@ static bool join(struct learning *l, int32_t left, int32_t right, struct error *
     return true;
 }
 
-/* The same bytes may be reached by two ways of joining; a vocabulary holds them once. */
-static bool exists(const struct learning *l, const struct pair *pair)
-{
-    const struct learned *a = &l->tokens[pair->left], *b = &l->tokens[pair->right];
-    for (size_t i = BYTES; i < l->n_tokens; i++)
-        if (l->tokens[i].n == a->n + b->n && memcmp(l->tokens[i].bytes, a->bytes, a->n) == 0 &&
-            memcmp(l->tokens[i].bytes + a->n, b->bytes, b->n) == 0)
-            return true;
-    return false;
-}
-
+/* No bytes become a token twice. Where they stand between two borders of tokens, no merge has crossed these; so all merges inside were made
+ * from the left border on, as in any other such place: the bytes are cut alike in all of them, into one pair. */
 static bool learn(struct learning *l, struct error *err)
 {
     for (int byte = 0; byte < BYTES; byte++) {
@@ -272,9 +263,7 @@ static bool learn(struct learning *l, struct error *err)
         const struct pair *best = best_pair(l);
         if (!best)
             break;
-        if (exists(l, best))
-            pair_slot(l, best->left, best->right)->allowed = false;
-        else if (!join(l, best->left, best->right, err))
+        if (!join(l, best->left, best->right, err))
             return false;
     }
     return true;

@@ -264,6 +264,36 @@ Test(corpus, holds_nothing_of_the_built_in_items_nor_of_those_to_confirm_with)
     text_free(&text);
 }
 
+/* What the grammar never says (the items to confirm with were written so) would be held out as well. */
+Test(corpus, documents_that_hold_an_item_are_refused)
+{
+    static const char *const sets[] = {"ko_particles", "ko_endings",  "ko_numerals", "ko_spacing",
+                                       "en_agreement", "en_articles", "en_irregular"};
+    enum { N_SETS = sizeof sets / sizeof *sets };
+    struct hold_out held = {0};
+    struct error err = {0};
+    cr_assert(hold_out_read(&held, "datasets/builtin", &err), "%s", err.message);
+    for (size_t i = 0; i < 2 * N_SETS; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "datasets/builtin/%s_%s.jsonl", i < N_SETS ? "builtin" : "confirm", sets[i % N_SETS]);
+        cJSON *records = records_read(path, &(struct record_options){.format = RECORD_JSON_LINES}, 0, &err);
+        const cJSON *record;
+        cr_assert_not_null(records, "%s", err.message);
+        cJSON_ArrayForEach(record, records) {
+            const cJSON *choices = cJSON_GetObjectItem(record, "choices"), *gold = cJSON_GetObjectItem(record, "gold");
+            char document[512];
+            snprintf(document, sizeof document, "%s%s%s", json_text(record, "context"), i % N_SETS == 0 ? "" : " ",
+                     cJSON_GetArrayItem(choices, gold->valueint)->valuestring);
+            cr_expect(hold_out_document(&held, document, strlen(document)), "%s: \"%s\" would be written", json_text(record, "id"),
+                      document);
+        }
+        cJSON_Delete(records);
+    }
+    static const char fine[] = "우리는 걷는다.";
+    cr_expect(!hold_out_document(&held, fine, strlen(fine)));
+    hold_out_free(&held);
+}
+
 /* --- rules
  * ------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -326,14 +356,22 @@ Test(corpus, sums_and_comparisons_are_right)
     text_free(&text);
 }
 
+/* A grammar of these words as a file; remove it. */
+static char *write_grammar(const char *json)
+{
+    static char path[] = "/tmp/jeoul-grammar-XXXXXX";
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    int file = mkstemp(path);
+    cr_assert(file >= 0 && write(file, json, strlen(json)) == (ssize_t)strlen(json));
+    close(file);
+    return path;
+}
+
 static void expect_refusal(const char *json, const char *message)
 {
     struct error err = {0};
     struct hold_out held = {0};
-    char path[] = "/tmp/jeoul-grammar-XXXXXX";
-    int file = mkstemp(path);
-    cr_assert(file >= 0 && write(file, json, strlen(json)) == (ssize_t)strlen(json));
-    close(file);
+    const char *path = write_grammar(json);
     struct grammar *grammar = grammar_open(path, &held, &err);
     if (grammar) { // what cannot be seen at opening is found when it is expanded
         struct random random = random_seed(1, 1);
@@ -344,6 +382,29 @@ static void expect_refusal(const char *json, const char *message)
     cr_expect(strstr(err.message, message) != NULL, "\"%s\" is wanted in: %s", message, err.message);
     cr_expect_eq(err.code, ERROR_INPUT);
     grammar_close(grammar);
+    unlink(path);
+}
+
+/* An entry leaves the lexicon with all its forms, whichever of them is held out. */
+Test(corpus, entries_with_a_held_out_noun_are_dropped)
+{
+    static const char json[] = "{\"documents\":{\"a\":1},\"fields\":{\"n\":[\"en\",\"ko\"]},\"rules\":{\"n\":[\"cow|소\",\"dog|개\"],"
+                               "\"a\":[\"{n.en}\"]}}";
+    const char *nouns[] = {"개", "소"}; // sorted
+    struct error err = {0};
+    const char *path = write_grammar(json);
+    struct grammar *grammar = grammar_open(path, &(struct hold_out){.nouns = nouns, .n_nouns = 1}, &err);
+    cr_assert_not_null(grammar, "%s", err.message);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct random random = random_seed(1, i);
+        struct text out = {0};
+        cr_assert(grammar_expand(grammar, 0, &random, &out, &err), "%s", err.message);
+        cr_assert_str_eq(out.bytes, "cow");
+        text_free(&out);
+    }
+    grammar_close(grammar);
+    cr_assert_null(grammar_open(path, &(struct hold_out){.nouns = nouns, .n_nouns = 2}, &err));
+    cr_assert(strstr(err.message, "all of them are held out") != NULL, "%s", err.message);
     unlink(path);
 }
 

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "engine/train/trainer.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { VOCABULARY = 320, SEQUENCES = 24 };
@@ -176,14 +177,14 @@ static bool check_direction(struct trainer *t, const struct parameter *p, uint64
     return same;
 }
 
-static void check_gradients(const char *arch, bool tied, const char *isa, struct model_file *teacher)
+static void check_gradients(const char *arch, bool tied, const char *isa, struct model_file *teacher, int rows)
 {
     enum { DIRECTIONS = 6 };
     struct train_shape shape = shape_of(arch, tied);
     struct train_settings settings = usual;
     settings.isa = isa;
     settings.threads = 1;
-    settings.tokens_per_step = 40;
+    settings.tokens_per_step = rows;
     settings.load_balance = 0.3; // large, so that their gradients would be missed
     settings.router_z = 0.2;
     struct trainer *t = open_small(&shape, &settings, teacher);
@@ -210,7 +211,7 @@ Test(train, gradients_are_those_of_finite_differences)
 {
     for (size_t a = 0; a < sizeof archs / sizeof *archs; a++)
         for (const char *const *isa = engine_isas(); *isa; isa++)
-            check_gradients(archs[a], a % 2, *isa, NULL);
+            check_gradients(archs[a], a % 2, *isa, NULL, 40);
 }
 
 Test(train, gradients_of_distillation_are_those_of_finite_differences)
@@ -221,8 +222,16 @@ Test(train, gradients_of_distillation_are_those_of_finite_differences)
     struct trainer *t = open_small(&shape, &settings, NULL);
     struct model_file *teacher = export(t);
     trainer_close(t);
-    check_gradients("qwen3", true, NULL, teacher);
+    check_gradients("qwen3", true, NULL, teacher, 40);
     model_file_close(teacher);
+}
+
+/* Logits are made a few rows at a time, and sums over rows go by blocks. */
+Test(train, gradients_of_many_rows_are_those_of_finite_differences)
+{
+    static_assert(2 * BLOCK_ROWS <= LOSS_ROWS && LOSS_ROWS < 150, "more than one of each are wanted");
+    check_gradients("qwen3moe", false, NULL, NULL, 150);
+    check_gradients("qwen3", true, NULL, NULL, 150);
 }
 
 /* --- inference agrees
@@ -515,11 +524,55 @@ Test(train, the_loss_falls_and_a_student_nears_its_teacher)
     trainer_close(t);
 }
 
+/* Two steps by the formulas (train.h, engine/cpu/training.h), the second with gradients three times as large, of which half is cut off. */
+Test(train, an_update_is_adamw_with_clipped_gradients_and_norms_that_do_not_decay)
+{
+    const double rate = 0.1, decay = 0.1, beta1 = 0.9, beta2 = 0.95;
+    struct train_shape shape = shape_of("qwen3", true);
+    struct train_settings settings = usual;
+    settings.weight_decay = decay;
+    struct trainer *t = open_small(&shape, &settings, NULL);
+    struct network *net = &t->net;
+    size_t cursor = 0, bytes = net->n_values * sizeof(float);
+    double norm = 0;
+    trainer_fill(t, &t->data, &cursor);
+    trainer_compute(t, true, false);
+    float *before = malloc(bytes), *gradients = malloc(bytes);
+    memcpy(before, net->values, bytes);
+    memcpy(gradients, net->gradients, bytes);
+    for (size_t i = 0; i < net->n_values; i++)
+        norm += (double)gradients[i] * (double)gradients[i];
+    norm = sqrt(norm);
+    t->settings.clip = 1.5 * norm;
+    double first = trainer_update(t, rate);
+    t->step++;
+    for (size_t i = 0; i < net->n_values; i++)
+        net->gradients[i] = 3 * gradients[i];
+    double second = trainer_update(t, rate);
+    cr_expect(fabs(first / norm - 1) < 1e-5 && fabs(second / norm - 3) < 1e-5, "%g and %g are norms of %g", first, second, norm);
+    for (size_t p = 0; p < net->n_parameters; p++)
+        for (size_t i = net->parameters[p].first; i < net->parameters[p].first + net->parameters[p].count; i++) {
+            double w = (double)before[i], m = 0, v = 0, d = net->parameters[p].use == WEIGHT_VECTOR ? 0 : decay;
+            for (int step = 1; step <= 2; step++) {
+                double g = (double)gradients[i] * (step == 1 ? 1 : 3 * 0.5);
+                m = beta1 * m + (1 - beta1) * g;
+                v = beta2 * v + (1 - beta2) * g * g;
+                w -= rate * (m / (1 - pow(beta1, step)) / (sqrt(v / (1 - pow(beta2, step))) + 1e-8) + d * w);
+            }
+            cr_assert_float_eq((double)net->values[i], w, 1e-5, "%s: %g, %g by the formulas", net->parameters[p].name,
+                               (double)net->values[i], w);
+        }
+    free(before);
+    free(gradients);
+    trainer_close(t);
+}
+
 Test(train, the_rate_rises_linearly_and_falls_along_a_cosine)
 {
     struct train_settings s = {.steps = 110, .warmup_steps = 10, .rate = 1, .last_rate = 0.1};
     cr_expect_float_eq(trainer_rate(&s, 1), 0.1, 1e-12);
     cr_expect_float_eq(trainer_rate(&s, 10), 1, 1e-12);
+    cr_expect_float_eq(trainer_rate(&s, 35), 0.1 + 0.45 * (1 + sqrt(0.5)), 1e-12); // a quarter of the way: cos 45°
     cr_expect_float_eq(trainer_rate(&s, 60), 0.55, 1e-12);
     cr_expect_float_eq(trainer_rate(&s, 110), 0.1, 1e-12);
 }

@@ -1,6 +1,7 @@
 /* Learning a vocabulary: merges computed by hand, the same file every time, texts back as they were, through the engine's own tokenizer. */
 #include "tests/support.h"
 
+#include "base/random.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/train.h"
@@ -68,6 +69,16 @@ Test(vocabulary_train, merges_are_those_computed_by_hand)
     for (int i = 0; i < 4; i++)
         cr_expect_eq(list.ids[i], wanted[i]);
     token_list_free(&list);
+    forget(&l);
+}
+
+/* a-b and a-c stand twice each: of the same left token the lower right one goes first. */
+Test(vocabulary_train, of_equal_pairs_the_lower_right_token_goes_first)
+{
+    struct learned l = learn("ac\nab\nac\nab", &(struct vocabulary_options){.pre = "gpt-2", .tokens = 1000});
+    cr_assert_eq(tokenizer_info(l.tokenizer).n_vocab, 256 + 2 + 2);
+    expect_token(&l, 256, "ab");
+    expect_token(&l, 257, "ac");
     forget(&l);
 }
 
@@ -142,6 +153,26 @@ Test(vocabulary_train, korean_and_english_come_back_as_they_were)
         token_list_free(&list);
     }
     free(text);
+    forget(&l);
+}
+
+/* Letters of which every run stands in many surroundings: the ways to the same bytes are as many as can be. */
+Test(vocabulary_train, no_token_is_there_twice)
+{
+    enum { LENGTH = 30000 };
+    static char text[LENGTH + 1];
+    struct random random = random_seed(1, 2);
+    for (int i = 0; i < LENGTH; i++)
+        text[i] = "aaaabbbc "[random_below(&random, 9)];
+    struct learned l = learn(text, &(struct vocabulary_options){.pre = "gpt-2", .tokens = 1500});
+    int n = tokenizer_info(l.tokenizer).n_vocab;
+    cr_assert_gt(n, 600);
+    for (int32_t i = 256; i < n; i++)
+        for (int32_t j = 256; j < i; j++) {
+            size_t a, b;
+            const char *one = token_bytes(l.tokenizer, i, &a), *other = token_bytes(l.tokenizer, j, &b);
+            cr_assert(a != b || memcmp(one, other, a) != 0, "%d and %d are \"%.*s\"", j, i, (int)a, one);
+        }
     forget(&l);
 }
 
