@@ -21,7 +21,7 @@ struct hold_out {
     size_t n_nouns, nouns_capacity;
     const char **phrases; // sorted: that no document may contain
     size_t n_phrases, phrases_capacity;
-    uint32_t *beginnings; // [65537]: where the phrases with these first two bytes begin among them; NULL: there are none
+    uint32_t *beginnings;  // [65537]: where the phrases with these first two bytes begin among them; NULL: there are none
     struct held_run *runs; // arithmetic sequences of four numbers
     size_t n_runs, runs_capacity;
     bool sums[HELD_NUMBERS][HELD_NUMBERS], differences[HELD_NUMBERS][HELD_NUMBERS]; // a + b is held as b + a too
