@@ -276,6 +276,15 @@ double json_real(const cJSON *object, const char *key)
     return cJSON_IsNumber(value) ? value->valuedouble : (double)NAN;
 }
 
+cJSON *json_find(const cJSON *array, const char *key, const char *text)
+{
+    cJSON *object;
+    cJSON_ArrayForEach(object, array)
+        if (strcmp(json_text(object, key), text) == 0)
+            return object;
+    return NULL;
+}
+
 void json_add_real(cJSON *object, const char *key, double value, const char *reason)
 {
     char reason_key[64];

@@ -60,6 +60,9 @@ bool json_value(const struct json_at *at, const char *key, double low, double hi
 const char *json_text(const cJSON *object, const char *key);
 double json_real(const cJSON *object, const char *key);
 
+/* The first object of an array whose member `key` is that text; NULL where there is none. */
+cJSON *json_find(const cJSON *array, const char *key, const char *text);
+
 /* Adds a number, or null and "KEY_reason" beside it where the value is none. */
 void json_add_real(cJSON *object, const char *key, double value, const char *reason);
 

@@ -180,6 +180,16 @@ int cli_main(int argc, char **argv)
 /* --- manners
  * ------------------------------------------------------------------------------------------------------------------------------- */
 
+bool cli_print_json(const cJSON *json, struct error *err)
+{
+    char *text = json ? cJSON_Print(json) : NULL;
+    if (!text)
+        return error_set(err, ERROR_MACHINE, "out of memory for the result");
+    puts(text);
+    free(text);
+    return true;
+}
+
 bool cli_colours(void)
 {
     const char *none = getenv("NO_COLOR");

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <cjson/cJSON.h>
 #include <stdint.h>
 
 enum { CLI_MAX_OPTIONS = 28, CLI_MAX_ARGUMENTS = 64 };
@@ -51,6 +52,9 @@ int cli_numbers(const struct cli *cli, const char *option, int64_t low, int64_t 
                 struct error *err) MUST_CHECK;
 /* The value of an option that has to be given. */
 bool cli_need(const struct cli *cli, const char *option, const char **out, struct error *err) MUST_CHECK;
+
+/* A result for programs, on standard output. */
+bool cli_print_json(const cJSON *json, struct error *err) MUST_CHECK;
 
 int cli_main(int argc, char **argv);
 

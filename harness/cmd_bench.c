@@ -149,7 +149,12 @@ static bool open_for_all(struct cli *cli, struct benching *b, struct error *err)
         room = tokens > room ? tokens : room;
         context = length > context ? length : context;
     }
-    if (!open_engine_for(cli, &b->o, b->deepest.threads, room, b->deepest.batch > 512 ? b->deepest.batch : 512, context, err))
+    struct engine_options options = {.threads = b->deepest.threads,
+                                     .kv = ENGINE_KV_BF16,
+                                     .kv_tokens = room,
+                                     .max_rows = b->deepest.batch > 512 ? b->deepest.batch : 512,
+                                     .context = context};
+    if (!open_engine(cli, &b->o, &options, err))
         return false;
     return !b->deepest.depth || (b->depths = bench_depths_open(b->o.engine, &b->deepest, err));
 }
@@ -231,11 +236,5 @@ const struct cli_verb verb_bench = {
                 {"train", 0, "CONFIG", "the speed of training a shape instead (docs/training.md)"},
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_KV,
-                OPEN_OPTION_BACKEND,
-                OPEN_OPTION_DEVICE,
-                OPEN_OPTION_EXPERTS_CPU,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE},
+                OPEN_OPTIONS_ENGINE},
 };

@@ -117,14 +117,13 @@ static int run(struct cli *cli, struct error *err)
     ok = ok && (figures = comparison_figures(runs, prices ? prices : found, demand_path ? &demand : NULL, err));
     const char *directory = cli_text(cli, "out", NULL);
     ok = ok && (!directory || comparison_write(figures, directory, err));
-    char *json = ok && cli_flag(cli, "json") ? cJSON_Print(figures) : NULL;
-    if (json)
-        puts(json);
-    else if (ok)
+    if (ok && cli_flag(cli, "json"))
+        (void)(cli_print_json(figures, err) || error_prefix(err, "compare"));
+    else if (ok) {
         print_tables(figures);
-    if (ok && !json && directory)
-        printf("\nPage: %s/compare.ko.html (한국어), %s/compare.en.html (English)\n", directory, directory);
-    free(json);
+        if (directory)
+            printf("\nPage: %s/compare.ko.html (한국어), %s/compare.en.html (English)\n", directory, directory);
+    }
     cJSON_Delete(figures);
     cJSON_Delete(runs);
     return 0;

@@ -86,12 +86,10 @@ static int run(struct cli *cli, struct error *err)
     if (cli_number(cli, "flips", 0, 1 << 30, 10, &flips, err) && (a = read_lines(cli->arguments[0], err)) &&
         (b = read_lines(cli->arguments[1], err)))
         figures = eval_comparison(a, b, err);
-    char *text = figures && cli_flag(cli, "json") ? cJSON_Print(figures) : NULL;
-    if (text)
-        puts(text);
+    if (figures && cli_flag(cli, "json"))
+        (void)(cli_print_json(figures, err) || error_prefix(err, "compare-evals"));
     else if (figures)
         print_comparison(figures, (int)flips);
-    free(text);
     cJSON_Delete(figures);
     cJSON_Delete(a);
     cJSON_Delete(b);

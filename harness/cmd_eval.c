@@ -138,12 +138,7 @@ static bool finish(struct evaluating *e, struct error *err)
         print_conclusion(e);
         return true;
     }
-    char *text = cJSON_Print(e->root);
-    if (!text)
-        return error_set(err, ERROR_MACHINE, "out of memory for the result");
-    puts(text);
-    free(text);
-    return true;
+    return cli_print_json(e->root, err);
 }
 
 static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct error *err)
@@ -170,23 +165,32 @@ static bool evaluate_all(const struct cli *cli, struct evaluating *e, struct err
 }
 
 /* Names the weights and all that a bit of an answer depends on. */
-static bool describe_system(const struct cli *cli, struct evaluating *e, struct error *err)
+static bool describe_system(const struct cli *cli, struct evaluating *e, const struct engine_options *options, struct error *err)
 {
     char fingerprint[65];
     const char *path;
     if (!cli_need(cli, "model", &path, err) || !open_fingerprint(path, fingerprint, err))
         return false;
-    const char *isa = engine_facts(e->o.engine).isa, *kv = cli_text(cli, "kv", "bf16");
+    struct engine_facts facts = engine_facts(e->o.engine);
+    const char *isa = facts.isa, *kv = open_kv_name(options->kv);
+    bool on_gpu = strcmp(facts.backend, "cpu") != 0;
+    char placement[64] = ""; // which driver, and how many layers' experts are the CPU's
+    if (on_gpu)
+        snprintf(placement, sizeof placement, " %s %d", facts.backend, options->experts_cpu);
     cJSON *system = cJSON_AddObjectToObject(e->root, "system");
     cJSON_AddStringToObject(system, "fingerprint", fingerprint);
     cJSON_AddStringToObject(system, "quantisation", e->o.info.quantisation);
+    cJSON_AddStringToObject(system, "backend", facts.backend);
     cJSON_AddStringToObject(system, "isa", isa);
+    if (on_gpu)
+        cJSON_AddNumberToObject(system, "experts_cpu", options->experts_cpu);
     cJSON_AddStringToObject(system, "kv", kv);
-    cJSON_AddBoolToObject(system, "exact", cli_flag(cli, "exact"));
-    snprintf(e->system, sizeof e->system, "%s %s %s %s", fingerprint, isa, kv,
-             cli_flag(cli, "exact")     ? "exact"
-             : cli_flag(cli, "no-pack") ? "no-pack"
-                                        : "");
+    cJSON_AddBoolToObject(system, "exact", options->exact);
+    snprintf(e->system, sizeof e->system, "%s %s %s %s%s", fingerprint, isa, kv,
+             options->exact     ? "exact"
+             : options->no_pack ? "no-pack"
+                                : "",
+             placement);
     e->options.system = e->system;
     return true;
 }
@@ -203,15 +207,21 @@ static bool run_model(struct evaluating *e, const struct cli *cli, struct error 
     cJSON_AddBoolToObject(e->root, "random_weights", e->o.info.random_weights);
     e->load = (struct expert_load){.n_layers = e->o.info.n_layers, .n_experts = e->o.info.n_experts};
     longest = longest < e->o.info.context_length ? longest : e->o.info.context_length;
-    return open_engine(cli, &e->o, (int)threads, cache ? (size_t)cache : (size_t)longest + BESIDE, (int)rows, err) &&
-           ((describe_system(cli, e, err) && evaluate_all(cli, e, err)) || error_prefix(err, "eval"));
+    struct engine_options options = {.threads = (int)threads,
+                                     .kv = ENGINE_KV_BF16,
+                                     .kv_tokens = cache ? (size_t)cache : (size_t)longest + BESIDE,
+                                     .max_rows = (int)rows};
+    return open_engine(cli, &e->o, &options, err) &&
+           ((describe_system(cli, e, &options, err) && evaluate_all(cli, e, err)) || error_prefix(err, "eval"));
 }
 
 static bool run_remote(struct evaluating *e, const struct cli *cli, struct error *err)
 {
     if (cli_text(cli, "model", NULL))
         return error_set(err, ERROR_INPUT, "--model and --endpoint: one of them is wanted; the server's tokenizer is --tokenizer");
-    if (!remote_open(cli, &e->remote, err) || !remote_describe(cli, &e->remote, e->system, sizeof e->system, err))
+    struct remote_options options;
+    if (!remote_options_read(cli, &options, err) || !remote_open(&options, &e->remote, err) ||
+        !remote_describe(&e->remote, e->system, sizeof e->system, err))
         return false;
     e->options.system = e->system;
     cJSON *endpoint = remote_json(&e->remote);
@@ -275,12 +285,6 @@ const struct cli_verb verb_eval = {
                 {"json", 0, NULL, "the result as JSON"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
-                OPEN_OPTION_BACKEND,
-                OPEN_OPTION_DEVICE,
-                OPEN_OPTION_EXPERTS_CPU,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE},
+                OPEN_OPTIONS_ENGINE},
     .brief = " threads kv isa exact no-pack pack-cache ",
 };

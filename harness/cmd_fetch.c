@@ -136,12 +136,10 @@ static bool list(const struct cli *cli, const char *directory, const struct fetc
             cJSON_AddItemToArray(rows, list_row(source, &places));
         source_free(source);
     }
-    char *text = ok && cli_flag(cli, "json") ? cJSON_Print(root) : NULL;
-    if (text)
-        puts(text);
+    if (ok && cli_flag(cli, "json"))
+        ok = cli_print_json(root, err);
     else if (ok)
         print_list(rows);
-    free(text);
     cJSON_Delete(root);
     cJSON_Delete(names);
     return ok;

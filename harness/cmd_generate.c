@@ -105,7 +105,10 @@ static int run(struct cli *cli, struct error *err)
                                  .random = random_seed((uint64_t)seed, 0),
                                  .n_vocab = o.info.n_vocab,
                                  .logits = memory_array((size_t)o.info.n_vocab, sizeof(float), "logits", err)};
-    if (sampling.logits && open_engine(cli, &o, (int)threads, prompt.count + (size_t)count, 0, err))
+    if (sampling.logits &&
+        open_engine(cli, &o,
+                    &(struct engine_options){.threads = (int)threads, .kv = ENGINE_KV_BF16, .kv_tokens = prompt.count + (size_t)count},
+                    err))
         (void)(generate(&o, &prompt, count, &sampling, err) || error_prefix(err, "generate"));
 out:
     free(sampling.logits);
@@ -131,11 +134,5 @@ const struct cli_verb verb_generate = {
                 {"seed", 0, "N", "seed of the draws (1)"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
-                OPEN_OPTION_BACKEND,
-                OPEN_OPTION_DEVICE,
-                OPEN_OPTION_EXPERTS_CPU,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE},
+                OPEN_OPTIONS_ENGINE},
 };

@@ -5,12 +5,11 @@
  * makes no difference to a bit. */
 #include "harness/verbs.h"
 
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "harness/kl_figures.h"
 #include "harness/kl_file.h"
-#include "harness/positions.h"
+#include "harness/kl_side.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,18 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One of the two models, opened. */
-struct side {
-    const char *path;
-    struct opened o;
-    struct walk walk;
-    char vocabulary[HASH_HEX];
-    cJSON *what; // what it is and how it runs
-};
-
 struct comparing {
     const struct cli *cli;
-    struct side reference, model;
+    struct kl_side reference, model;
     struct kl_texts texts;
     struct kl_scored scored;
     struct kl_reader reader;
@@ -42,94 +32,30 @@ struct comparing {
 /* --- opening ---------------------------------------------------------------------------------------------------------------------------
  */
 
-/* SHA-256 of every token's length and bytes: the same for files whose ids mean the same. */
-static bool fingerprint_vocabulary(const struct tokenizer *tokenizer, int n_vocab, char hex[HASH_HEX], struct error *err)
+static struct engine_options room(const struct comparing *c)
 {
-    struct text text = {0};
-    for (int id = 0; id < n_vocab; id++) {
-        size_t n = 0;
-        const char *bytes = token_bytes(tokenizer, id, &n);
-        text_format(&text, "%zu:", n);
-        text_add(&text, bytes ? bytes : "", bytes ? n : 0);
-    }
-    bool ok = text_ok(&text, err) && hash_bytes(text.bytes, text.length, hex, err);
-    text_free(&text);
-    return ok;
+    return (struct engine_options){.threads = (int)c->threads,
+                                   .kv_tokens = (size_t)c->texts.window + 64, // pages are of 64 tokens or fewer
+                                   .max_rows = c->chunk};
 }
 
-static bool open_side(struct side *side, struct error *err)
-{
-    return (side->o.file = model_file_open(side->path, err)) && model_file_info(side->o.file, &side->o.info, err) &&
-           open_tokenizer(&side->o, err) && fingerprint_vocabulary(side->o.tokenizer, side->o.info.n_vocab, side->vocabulary, err);
-}
-
-static cJSON *describe(const struct side *side, const char *kv, bool exact, struct error *err)
-{
-    char fingerprint[65];
-    const char *slash = strrchr(side->path, '/');
-    if (!open_fingerprint(side->path, fingerprint, err))
-        return NULL;
-    cJSON *what = cJSON_CreateObject();
-    cJSON_AddStringToObject(what, "name", side->o.info.name);
-    cJSON_AddStringToObject(what, "file", slash ? slash + 1 : side->path);
-    cJSON_AddStringToObject(what, "fingerprint", fingerprint);
-    cJSON_AddStringToObject(what, "arch", side->o.info.arch);
-    cJSON_AddStringToObject(what, "quantisation", side->o.info.quantisation);
-    cJSON_AddBoolToObject(what, "random_weights", side->o.info.random_weights);
-    cJSON_AddStringToObject(what, "isa", engine_facts(side->o.engine).isa);
-    cJSON_AddStringToObject(what, "kv", kv);
-    cJSON_AddBoolToObject(what, "exact", exact);
-    return what;
-}
-
-static bool start_side(struct comparing *c, struct side *side, const char *kv, bool exact, struct error *err)
-{
-    struct engine_options options = {.threads = (int)c->threads,
-                                     .kv_tokens = (size_t)c->texts.window + 64, // pages are of 64 tokens or fewer
-                                     .max_rows = c->chunk,
-                                     .exact = exact,
-                                     .isa = cli_text(c->cli, "isa", NULL),
-                                     .no_pack = cli_flag(c->cli, "no-pack"),
-                                     .pack_cache = cli_text(c->cli, "pack-cache", NULL)};
-    return open_kv_named(kv, &options.kv, err) && (side->o.engine = engine_open(side->o.file, &options, err)) &&
-           walk_open(&side->walk, side->o.engine, c->chunk, err) && (side->what = describe(side, kv, exact, err));
-}
-
+/* On the CPU, in float, unless it is told otherwise: what the model is compared with. */
 static bool start_reference(struct comparing *c, struct error *err)
 {
-    return start_side(c, &c->reference, cli_text(c->cli, "reference-kv", "f32"), !cli_flag(c->cli, "reference-fast"), err) ||
-           error_prefix(err, "%s", c->reference.path);
+    struct engine_options options = room(c);
+    options.exact = !cli_flag(c->cli, "reference-fast");
+    options.isa = cli_text(c->cli, "isa", NULL);
+    options.no_pack = cli_flag(c->cli, "no-pack");
+    options.pack_cache = cli_text(c->cli, "pack-cache", NULL);
+    return open_kv_named(cli_text(c->cli, "reference-kv", "f32"), &options.kv, err) && kl_side_start(&c->reference, &options, err);
 }
 
+/* As it would be used. */
 static bool start_model(struct comparing *c, struct error *err)
 {
-    return start_side(c, &c->model, cli_text(c->cli, "kv", "bf16"), cli_flag(c->cli, "exact"), err) ||
-           error_prefix(err, "%s", c->model.path);
-}
-
-static void close_side(struct side *side)
-{
-    if (side->walk.engine)
-        walk_close(&side->walk);
-    cJSON_Delete(side->what);
-    open_close(&side->o);
-}
-
-static bool same_vocabulary(const struct comparing *c, const char *reference, const char *vocabulary, size_t n_vocab, struct error *err)
-{
-    if ((size_t)c->model.o.info.n_vocab != n_vocab)
-        return error_set(
-            err, ERROR_INPUT,
-            "%s has a vocabulary of %d tokens, the reference %s one of %zu: distributions over different tokens can't be compared; "
-            "give two forms of one model",
-            c->model.path, c->model.o.info.n_vocab, reference, n_vocab);
-    if (strcmp(c->model.vocabulary, vocabulary) != 0)
-        return error_set(
-            err, ERROR_INPUT,
-            "%s and the reference %s have vocabularies of %zu tokens that differ: the same id is another piece of text in each; "
-            "give two forms of one model",
-            c->model.path, reference, n_vocab);
-    return true;
+    struct engine_options options = room(c);
+    options.kv = ENGINE_KV_BF16;
+    return open_options(c->cli, &options, err) && kl_side_start(&c->model, &options, err);
 }
 
 /* Steps of so many tokens that two models' logits of one take 64 MiB or so. */
@@ -137,12 +63,6 @@ static int chunk_of(size_t n_vocab)
 {
     size_t rows = ((size_t)32 << 20) / (n_vocab * sizeof(float));
     return rows < 8 ? 8 : rows > 512 ? 512 : (int)rows;
-}
-
-static bool check_window(struct comparing *c, const struct side *side, struct error *err)
-{
-    return c->texts.window <= side->o.info.context_length ||
-           error_set(err, ERROR_INPUT, "--window %d: %s takes %d tokens at most", c->texts.window, side->path, side->o.info.context_length);
 }
 
 /* --- walking ---------------------------------------------------------------------------------------------------------------------------
@@ -160,19 +80,18 @@ static const char *culprit(const struct comparing *c, const float *logits)
 /* The logits of n positions of a block from `at` on, of which those before `first` aren't wanted. */
 static bool compare_rows(struct comparing *c, const int32_t *tokens, int n, int first, struct error *err)
 {
-    const float *reference = c->reference.walk.logits;
-    if (c->reader.stream) {
-        if (!kl_reader_rows(&c->reader, c->stored, n - first, err))
-            return false;
-        reference = c->stored - (size_t)first * c->reader.n_vocab;
-    }
-    for (int i = first; i < n; i++) {
-        size_t at = (size_t)i * c->model.walk.n_vocab;
+    size_t n_vocab = c->model.walk.n_vocab, before = (size_t)first * n_vocab;
+    const float *model = c->model.walk.logits + before, *reference = c->stored;
+    if (!c->reader.stream)
+        reference = c->reference.walk.logits + before;
+    else if (!kl_reader_rows(&c->reader, c->stored, n - first, err))
+        return false;
+    for (int i = first; i < n; i++, model += n_vocab, reference += n_vocab) {
         struct eval_divergence *out = &c->scored.rows[c->scored.n++];
-        *out = eval_divergence_of(c->model.walk.logits + at, reference + at, c->model.walk.n_vocab, (size_t)tokens[i + 1]);
+        *out = eval_divergence_of(model, reference, n_vocab, (size_t)tokens[i + 1]);
         if (!isfinite(out->kl) || !isfinite(out->log_p) || !isfinite(out->log_p_reference))
             return error_set(err, ERROR_INPUT, "scored position %zu: logits that are no finite numbers, by %s", c->scored.n,
-                             culprit(c, c->model.walk.logits + at));
+                             culprit(c, model));
     }
     return true;
 }
@@ -235,7 +154,7 @@ static bool save(struct comparing *c, const char *path, struct error *err)
 {
     size_t n_vocab = (size_t)c->reference.o.info.n_vocab;
     c->chunk = chunk_of(n_vocab);
-    if (!check_window(c, &c->reference, err) || !read_texts(c, c->reference.o.tokenizer, err) || !start_reference(c, err) ||
+    if (!kl_side_takes(&c->reference, c->texts.window, err) || !read_texts(c, c->reference.o.tokenizer, err) || !start_reference(c, err) ||
         !kl_writer_begin(&c->writer, path, &c->texts, c->reference.what, c->reference.vocabulary, n_vocab, err))
         return false;
     if (!walk_all(c, err)) {
@@ -249,13 +168,6 @@ static bool save(struct comparing *c, const char *path, struct error *err)
     return true;
 }
 
-static void print_side(const char *label, const cJSON *what)
-{
-    printf("%-10s %s %s, %s, K and V in %s%s%s\n", label, json_text(what, "name"), json_text(what, "quantisation"), json_text(what, "isa"),
-           json_text(what, "kv"), cJSON_IsTrue(cJSON_GetObjectItem(what, "exact")) ? ", float activations" : "",
-           cJSON_IsTrue(cJSON_GetObjectItem(what, "random_weights")) ? " (random weights)" : "");
-}
-
 static bool report(struct comparing *c, struct error *err)
 {
     const cJSON *reference = c->reader.stream ? c->reader.reference : c->reference.what;
@@ -266,15 +178,10 @@ static bool report(struct comparing *c, struct error *err)
     if (cli_flag(c->cli, "json")) {
         cJSON_AddItemToObject(figures, "reference", cJSON_Duplicate(reference, true));
         cJSON_AddItemToObject(figures, "model", cJSON_Duplicate(c->model.what, true));
-        char *text = cJSON_Print(figures);
-        if (text)
-            puts(text);
-        else
-            ok = error_set(err, ERROR_MACHINE, "out of memory for the result");
-        free(text);
+        ok = cli_print_json(figures, err);
     } else {
-        print_side("Reference", reference);
-        print_side("Model", c->model.what);
+        kl_side_print("Reference", reference);
+        kl_side_print("Model", c->model.what);
         printf("%-10s windows of %d tokens", "Texts", c->texts.window);
         if (c->texts.skip)
             printf(", the first %d positions of each left out", c->texts.skip);
@@ -290,12 +197,13 @@ static bool compare(struct comparing *c, struct error *err)
     size_t n = kl_texts_scored(&c->texts);
     c->scored.texts = &c->texts;
     c->scored.rows = memory_array(n, sizeof *c->scored.rows, "positions", err);
-    return c->scored.rows && check_window(c, &c->model, err) && start_model(c, err) && walk_all(c, err) && report(c, err);
+    return c->scored.rows && kl_side_takes(&c->model, c->texts.window, err) && start_model(c, err) && walk_all(c, err) && report(c, err);
 }
 
 static bool compare_with_file(struct comparing *c, const char *path, struct error *err)
 {
-    if (!kl_reader_open(&c->reader, path, &c->texts, err) || !same_vocabulary(c, path, c->reader.vocabulary, c->reader.n_vocab, err))
+    if (!kl_reader_open(&c->reader, path, &c->texts, err) ||
+        !kl_side_compatible(&c->model, path, c->reader.vocabulary, c->reader.n_vocab, err))
         return false;
     c->chunk = chunk_of(c->reader.n_vocab);
     c->stored = memory_array((size_t)c->chunk * c->reader.n_vocab, sizeof *c->stored, "logits", err);
@@ -315,11 +223,11 @@ static void warn_of_memory(const struct comparing *c)
 static bool compare_both(struct comparing *c, struct error *err)
 {
     size_t n_vocab = (size_t)c->reference.o.info.n_vocab;
-    if (!same_vocabulary(c, c->reference.path, c->reference.vocabulary, n_vocab, err))
+    if (!kl_side_compatible(&c->model, c->reference.path, c->reference.vocabulary, n_vocab, err))
         return false;
     warn_of_memory(c);
     c->chunk = chunk_of(n_vocab);
-    return check_window(c, &c->reference, err) && read_texts(c, c->reference.o.tokenizer, err) && start_reference(c, err) &&
+    return kl_side_takes(&c->reference, c->texts.window, err) && read_texts(c, c->reference.o.tokenizer, err) && start_reference(c, err) &&
            compare(c, err);
 }
 
@@ -348,7 +256,7 @@ static bool check_options(const struct cli *cli, struct error *err)
 static bool run_comparison(struct comparing *c, struct error *err)
 {
     const char *against = cli_text(c->cli, "against", NULL), *out = cli_text(c->cli, "save", NULL);
-    if ((c->reference.path && !open_side(&c->reference, err)) || (c->model.path && !open_side(&c->model, err)))
+    if ((c->reference.path && !kl_side_open(&c->reference, err)) || (c->model.path && !kl_side_open(&c->model, err)))
         return false;
     return out ? save(c, out, err) : against ? compare_with_file(c, against, err) : compare_both(c, err);
 }
@@ -363,8 +271,8 @@ static int run(struct cli *cli, struct error *err)
         c.texts = (struct kl_texts){.window = (int)window, .skip = (int)skip, .limit = (size_t)limit};
         (void)(run_comparison(&c, err) || error_prefix(err, "kl"));
     }
-    close_side(&c.reference);
-    close_side(&c.model);
+    kl_side_close(&c.reference);
+    kl_side_close(&c.model);
     kl_reader_close(&c.reader);
     kl_texts_free(&c.texts);
     free(c.scored.rows);
@@ -394,9 +302,7 @@ const struct cli_verb verb_kl = {
                 {"reference-fast", 0, NULL, "the reference with rounded activations too"},
                 OPEN_OPTION_THREADS,
                 OPEN_OPTION_KV,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE,
+                OPEN_OPTIONS_ENGINE,
                 {"json", 0, NULL, "the figures as JSON"}},
+    .brief = " threads kv backend device experts-cpu isa exact no-pack pack-cache ",
 };

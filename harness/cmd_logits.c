@@ -38,7 +38,8 @@ static int run(struct cli *cli, struct error *err)
     int64_t threads, chunk;
     if (cli_need(cli, "tokens", &tokens, err) && cli_need(cli, "output", &path, err) &&
         cli_number(cli, "threads", 1, 1024, 0, &threads, err) && cli_number(cli, "chunk", 1, 4096, 512, &chunk, err) &&
-        positions_read(tokens, &list, err) && open_file(cli, &o, err) && open_engine(cli, &o, (int)threads, list.count, (int)chunk, err))
+        positions_read(tokens, &list, err) && open_file(cli, &o, err) &&
+        positions_open_engine(cli, &o, (int)threads, &list, (int)chunk, err))
         (void)(write_logits(&o, &list, (int)chunk, path, err) || error_prefix(err, "logits"));
     open_close(&o);
     token_list_free(&list);
@@ -58,11 +59,5 @@ const struct cli_verb verb_logits = {
                 {"chunk", 0, "N", "tokens in a step: 1 is token by token (512)"},
                 OPEN_OPTION_THREADS,
                 {"kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f32 here)"},
-                OPEN_OPTION_BACKEND,
-                OPEN_OPTION_DEVICE,
-                OPEN_OPTION_EXPERTS_CPU,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE},
+                OPEN_OPTIONS_ENGINE},
 };

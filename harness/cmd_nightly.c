@@ -132,16 +132,14 @@ static int run(struct cli *cli, struct error *err)
     cJSON *figures = NULL;
     bool ok = runner_open(&r, cli->arguments[0], directory, cli_text(cli, "store", NULL), err) && take_lock(directory, &lock, err) &&
               (figures = spend_night(&r, &failed, err)) && nightly_write(figures, directory, err);
-    char *text = ok && cli_flag(cli, "json") ? cJSON_Print(figures) : NULL;
-    if (text)
-        puts(text);
+    if (ok && cli_flag(cli, "json"))
+        ok = cli_print_json(figures, err);
     else if (ok) {
         print_table(figures);
         printf("\nPage: %s/nightly.ko.html (한국어), %s/nightly.en.html (English)\n", directory, directory);
     }
     if (ok)
         code = nightly_count(figures, NIGHTLY_CONFIRMED) ? EXIT_CONFIRMED : failed ? ERROR_MACHINE : 0;
-    free(text);
     cJSON_Delete(figures);
     if (lock >= 0)
         close(lock);

@@ -72,11 +72,9 @@ static int run(struct cli *cli, struct error *err)
         ok = document && cJSON_AddItemToArray(runs, document);
     }
     ok = ok && (figures = policy_figures(scenario, fleet_runs, runs, given_prices ? given_prices : prices, err)) != NULL;
-    if (ok && cli_flag(cli, "json")) {
-        char *json = cJSON_Print(figures);
-        puts(json ? json : "");
-        free(json);
-    } else if (ok && policy_write(figures, directory, korean, english, err)) {
+    if (ok && cli_flag(cli, "json"))
+        (void)(cli_print_json(figures, err) || error_prefix(err, "policy"));
+    else if (ok && policy_write(figures, directory, korean, english, err)) {
         print_summary(figures);
         if (korean)
             printf("\nReport: %s/policy.ko.html (한국어)", directory);

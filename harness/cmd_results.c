@@ -10,15 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_runs(const cJSON *runs, bool json)
+static void print_runs(const cJSON *runs)
 {
     const cJSON *run;
-    char *text = json ? cJSON_Print(runs) : NULL;
-    if (text)
-        puts(text);
-    free(text);
-    if (json)
-        return;
     printf("%-26s %-12s %-22s %s\n", "run", "state", "started", "plan");
     cJSON_ArrayForEach(run, runs) {
         const char *values[4];
@@ -37,14 +31,13 @@ static int run_results(struct cli *cli, struct error *err)
     struct store *store = import ? store_open(path, err) : store_open_existing(path, err);
     cJSON *value = NULL;
     if (store && strcmp(cli->arguments[0], "list") == 0) {
-        if ((value = store_list(store, err)))
-            print_runs(value, cli_flag(cli, "json"));
+        if ((value = store_list(store, err)) && cli_flag(cli, "json"))
+            (void)(cli_print_json(value, err) || error_prefix(err, "results"));
+        else if (value)
+            print_runs(value);
     } else if (store && strcmp(cli->arguments[0], "export") == 0) {
-        value = store_export(store, cli->n_arguments > 1 ? cli->arguments[1] : "latest", err);
-        char *text = value ? cJSON_Print(value) : NULL;
-        if (text)
-            puts(text);
-        free(text);
+        if ((value = store_export(store, cli->n_arguments > 1 ? cli->arguments[1] : "latest", err)))
+            (void)(cli_print_json(value, err) || error_prefix(err, "results"));
     } else if (store && import && cli->n_arguments > 1) {
         enum { LARGEST = 1 << 30 };
         if ((value = json_read(cli->arguments[1], LARGEST, err)) && store_import(store, cli->arguments[1], value, err))

@@ -51,12 +51,10 @@ static void print_text(const cJSON *system)
 static int run(struct cli *cli, struct error *err)
 {
     cJSON *system = system_describe(err);
-    char *text = system && cli_flag(cli, "json") ? cJSON_Print(system) : NULL;
-    if (text)
-        puts(text);
+    if (system && cli_flag(cli, "json"))
+        (void)(cli_print_json(system, err) || error_prefix(err, "system"));
     else if (system)
         print_text(system);
-    free(text);
     cJSON_Delete(system);
     return 0;
 }

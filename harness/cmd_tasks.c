@@ -144,11 +144,9 @@ static bool list_tasks(const struct eval_places *places, const char *wanted, boo
     bool ok = eval_tasks_list(places, add_task, &l, err);
     if (ok && cJSON_GetArraySize(l.rows) == 0) { // opening it tells which names are near
         ok = eval_tasks_open(places, wanted ? wanted : "", &none, &count, err);
-    } else if (ok && json) {
-        char *text = cJSON_Print(root);
-        puts(text ? text : "{}");
-        free(text);
-    } else if (ok)
+    } else if (ok && json)
+        ok = cli_print_json(root, err);
+    else if (ok)
         print_table(&l);
     cJSON_Delete(root);
     return ok;

@@ -79,7 +79,7 @@ static int run(struct cli *cli, struct error *err)
               cli_decimal(cli, "max-nmse", 0, 1e9, cli_flag(cli, "exact") ? 1e-9 : 2e-3, &limit, err) &&
               positions_read(tokens, &list, err) && open_file(cli, &o, err);
     c.n_vocab = ok ? (size_t)o.info.n_vocab : 0;
-    ok = ok && open_reference(&c, list.count, err) && open_engine(cli, &o, (int)threads, list.count, (int)chunk, err) &&
+    ok = ok && open_reference(&c, list.count, err) && positions_open_engine(cli, &o, (int)threads, &list, (int)chunk, err) &&
          positions_each(o.engine, &list, (int)chunk, compare_positions, &c, err);
     struct eval_agreement_figures figures = eval_agreement_figures(&c.agreement);
     if (ok)
@@ -108,12 +108,6 @@ const struct cli_verb verb_verify = {
                 {"chunk", 0, "N", "tokens in a step: 1 is token by token (512)"},
                 OPEN_OPTION_THREADS,
                 {"kv", 0, "TYPE", "K and V cache: f16, bf16 or f32 (f32 here)"},
-                OPEN_OPTION_BACKEND,
-                OPEN_OPTION_DEVICE,
-                OPEN_OPTION_EXPERTS_CPU,
-                OPEN_OPTION_ISA,
-                OPEN_OPTION_EXACT,
-                OPEN_OPTION_NO_PACK,
-                OPEN_OPTION_PACK_CACHE,
+                OPEN_OPTIONS_ENGINE,
                 {"json", 0, NULL, "the figures as JSON"}},
 };

@@ -21,44 +21,44 @@ bool open_tokenizer(struct opened *opened, struct error *err)
     return (opened->tokenizer = tokenizer_open(opened->file, err)) != NULL;
 }
 
+static const char *const kv_names[] = {[ENGINE_KV_F16] = "f16", [ENGINE_KV_BF16] = "bf16", [ENGINE_KV_F32] = "f32"};
+
 bool open_kv_named(const char *name, enum engine_kv *out, struct error *err)
 {
-    static const char *const names[] = {"f16", "bf16", "f32"};
     for (int i = 0; i < 3; i++)
-        if (strcmp(names[i], name) == 0) {
+        if (strcmp(kv_names[i], name) == 0) {
             *out = (enum engine_kv)i;
             return true;
         }
     return error_set(err, ERROR_INPUT, "no cache type \"%.32s\": f16, bf16 and f32 are there", name);
 }
 
-bool open_engine(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, struct error *err)
+const char *open_kv_name(enum engine_kv kv)
 {
-    return open_engine_for(cli, opened, threads, kv_tokens, max_rows, 0, err);
+    return kv_names[kv];
 }
 
-bool open_engine_for(const struct cli *cli, struct opened *opened, int threads, size_t kv_tokens, int max_rows, int context,
-                     struct error *err)
+bool open_options(const struct cli *cli, struct engine_options *options, struct error *err)
 {
-    struct engine_options options = {.threads = threads,
-                                     .kv_tokens = kv_tokens,
-                                     .max_rows = max_rows,
-                                     .context = context,
-                                     .backend = cli_text(cli, "backend", "cpu"),
-                                     .exact = cli_flag(cli, "exact"),
-                                     .isa = cli_text(cli, "isa", NULL),
-                                     .no_pack = cli_flag(cli, "no-pack"),
-                                     .pack_cache = cli_text(cli, "pack-cache", NULL)};
     int64_t device, experts_cpu = -1;
     bool automatic = strcmp(cli_text(cli, "experts-cpu", "0"), "auto") == 0;
-    bool exactly = strcmp(cli->verb->name, "logits") == 0 || strcmp(cli->verb->name, "verify") == 0; // as references are made
-    const char *kv = cli_text(cli, "kv", exactly ? "f32" : "bf16");
-    if (!open_kv_named(kv, &options.kv, err) || !cli_number(cli, "device", 0, 1023, 0, &device, err) ||
+    const char *kv = cli_text(cli, "kv", NULL);
+    if ((kv && !open_kv_named(kv, &options->kv, err)) || !cli_number(cli, "device", 0, 1023, 0, &device, err) ||
         (!automatic && !cli_number(cli, "experts-cpu", 0, 1 << 20, 0, &experts_cpu, err)))
         return false;
-    options.experts_cpu = (int)experts_cpu;
-    options.device = (int)device;
-    if (!(opened->engine = engine_open(opened->file, &options, err)))
+    options->backend = cli_text(cli, "backend", "cpu");
+    options->device = (int)device;
+    options->experts_cpu = (int)experts_cpu;
+    options->exact = cli_flag(cli, "exact");
+    options->isa = cli_text(cli, "isa", NULL);
+    options->no_pack = cli_flag(cli, "no-pack");
+    options->pack_cache = cli_text(cli, "pack-cache", NULL);
+    return true;
+}
+
+bool open_engine(const struct cli *cli, struct opened *opened, struct engine_options *options, struct error *err)
+{
+    if (!open_options(cli, options, err) || !(opened->engine = engine_open(opened->file, options, err)))
         return false;
     struct engine_facts facts = engine_facts(opened->engine);
     if (*facts.pack_note)

@@ -39,6 +39,13 @@ bool positions_read(const char *path, struct token_list *list, struct error *err
     return ok;
 }
 
+bool positions_open_engine(const struct cli *cli, struct opened *opened, int threads, const struct token_list *tokens, int chunk,
+                           struct error *err)
+{
+    struct engine_options options = {.threads = threads, .kv = ENGINE_KV_F32, .kv_tokens = tokens->count, .max_rows = chunk};
+    return open_engine(cli, opened, &options, err);
+}
+
 bool walk_open(struct walk *walk, struct engine *engine, int most, struct error *err)
 {
     *walk = (struct walk){.engine = engine, .seq = -1, .most = most, .n_vocab = (size_t)engine_facts(engine).n_vocab};

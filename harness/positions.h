@@ -2,10 +2,14 @@
 #ifndef JEOUL_POSITIONS_H
 #define JEOUL_POSITIONS_H
 
-#include "engine/engine.h"
+#include "harness/open.h"
 
 /* Token ids from a file, one a line; "-" is standard input. Free with token_list_free. */
 bool positions_read(const char *path, struct token_list *out, struct error *err) MUST_CHECK;
+
+/* The engine for one list of tokens; K and V in F32 unless --kv says else, as references are made. */
+bool positions_open_engine(const struct cli *cli, struct opened *opened, int threads, const struct token_list *tokens, int chunk,
+                           struct error *err) MUST_CHECK;
 
 /* One sequence that is walked along, some tokens in a step. Zero-initialise; close whatever opening came to. */
 struct walk {

@@ -97,9 +97,9 @@ static bool read_key(struct remote *remote, struct error *err)
     return ok;
 }
 
-static bool open_its_tokenizer(const struct cli *cli, struct remote *remote, struct error *err)
+static bool open_its_tokenizer(struct remote *remote, struct error *err)
 {
-    const char *path = cli_text(cli, "tokenizer", NULL);
+    const char *path = remote->options.tokenizer;
     return !path || ((remote->file = model_file_open(path, err)) && (remote->tokenizer = tokenizer_open(remote->file, err)));
 }
 
@@ -112,19 +112,34 @@ static int length_of(const struct remote *remote, int told)
     return known ? info.context_length : told;
 }
 
-bool remote_open(const struct cli *cli, struct remote *remote, struct error *err)
+bool remote_options_read(const struct cli *cli, struct remote_options *out, struct error *err)
 {
     int64_t parallel, stall, length;
-    if (!cli_number(cli, "parallel", 1, 256, 8, &parallel, err) || !cli_number(cli, "timeout", 1, 86400, 600, &stall, err) ||
-        !cli_number(cli, "max-length", 2, 1 << 24, 0, &length, err) || !read_key(remote, err) || !open_its_tokenizer(cli, remote, err))
+    if (!cli_number(cli, "parallel", 1, 256, 0, &parallel, err) || !cli_number(cli, "timeout", 1, 86400, 0, &stall, err) ||
+        !cli_number(cli, "max-length", 2, 1 << 24, 0, &length, err))
         return false;
-    struct endpoint_options options = {.url = cli_text(cli, "endpoint", ""),
-                                       .model = cli_text(cli, "endpoint-model", NULL),
+    *out = (struct remote_options){.url = cli_text(cli, "endpoint", ""),
+                                   .model = cli_text(cli, "endpoint-model", NULL),
+                                   .tokenizer = cli_text(cli, "tokenizer", NULL),
+                                   .chat = cli_flag(cli, "chat"),
+                                   .parallel = (int)parallel,
+                                   .timeout_s = (int)stall,
+                                   .max_length = (int)length};
+    return true;
+}
+
+bool remote_open(const struct remote_options *given, struct remote *remote, struct error *err)
+{
+    remote->options = *given;
+    if (!read_key(remote, err) || !open_its_tokenizer(remote, err))
+        return false;
+    struct endpoint_options options = {.url = given->url,
+                                       .model = given->model,
                                        .key = remote->key[0] ? remote->key : NULL,
                                        .tokenizer = remote->tokenizer,
-                                       .chat = cli_flag(cli, "chat"),
-                                       .parallel = (int)parallel,
-                                       .patience = {.stall_s = (long)stall}};
+                                       .chat = given->chat,
+                                       .parallel = given->parallel,
+                                       .patience = {.stall_s = given->timeout_s}};
     if (!(remote->endpoint = endpoint_open(&options, err)))
         return false;
     struct endpoint_facts facts = endpoint_facts(remote->endpoint);
@@ -134,9 +149,9 @@ bool remote_open(const struct cli *cli, struct remote *remote, struct error *err
                                               .no_scores = facts.scores ? NULL : facts.no_scores,
                                               .answer = answer,
                                               .self = remote};
-    return remote->answerer.max_length || !remote->tokenizer || length ||
+    return remote->answerer.max_length || !remote->tokenizer || given->max_length ||
            error_set(err, ERROR_INPUT, "neither the server nor %s says how many tokens the model takes; name it in --max-length",
-                     cli_text(cli, "tokenizer", ""));
+                     given->tokenizer);
 }
 
 void remote_close(struct remote *remote)
@@ -166,11 +181,11 @@ cJSON *remote_json(const struct remote *remote)
     return json;
 }
 
-bool remote_describe(const struct cli *cli, const struct remote *remote, char *out, size_t n, struct error *err)
+bool remote_describe(const struct remote *remote, char *out, size_t n, struct error *err)
 {
     char fingerprint[65] = "text";
     struct endpoint_facts facts = endpoint_facts(remote->endpoint);
-    const char *path = cli_text(cli, "tokenizer", NULL);
+    const char *path = remote->options.tokenizer;
     return (!path || open_fingerprint(path, fingerprint, err)) &&
            (snprintf(out, n, "%s %s %s %s", facts.url, facts.model, fingerprint, remote->answerer.writes_by_text ? "chat" : "") < (int)n ||
             error_set(err, ERROR_INPUT, "%s: address and model's name are too long", facts.url));

@@ -8,8 +8,18 @@
 
 #include <cjson/cJSON.h>
 
+/* Which server, and how it is asked: from the command line or from a plan. The texts are the caller's. */
+struct remote_options {
+    const char *url, *model; // model NULL: the only one that it has
+    const char *tokenizer;   // a GGUF with the server's own; NULL: it is asked by texts
+    bool chat;
+    int parallel, timeout_s; // 0: 8 requests, 600 s
+    int max_length;          // tokens of a request; 0: as the server or the tokenizer's file tells
+};
+
 struct remote {
-    struct model_file *file; // --tokenizer's
+    struct remote_options options;
+    struct model_file *file; // the tokenizer's
     struct tokenizer *tokenizer;
     struct endpoint *endpoint;
     struct eval_answerer answerer;
@@ -25,14 +35,17 @@ struct remote {
         "timeout", 0, "S", "seconds in which a server may say nothing (600)"                                                               \
     }
 
-/* Opens --endpoint with its options. `remote` is zeroed, and closed by the caller after a failure too. */
-bool remote_open(const struct cli *cli, struct remote *remote, struct error *err) MUST_CHECK;
+/* --endpoint and what goes with it. */
+bool remote_options_read(const struct cli *cli, struct remote_options *out, struct error *err) MUST_CHECK;
+
+/* `remote` is zeroed, and closed by the caller after a failure too. */
+bool remote_open(const struct remote_options *options, struct remote *remote, struct error *err) MUST_CHECK;
 void remote_close(struct remote *remote);
 
 /* What was asked and how, for the result: address, model, by ids or by texts, whether it scores or why not. */
 cJSON *remote_json(const struct remote *remote);
 
 /* Names the answerer in a journal. */
-bool remote_describe(const struct cli *cli, const struct remote *remote, char *out, size_t n, struct error *err) MUST_CHECK;
+bool remote_describe(const struct remote *remote, char *out, size_t n, struct error *err) MUST_CHECK;
 
 #endif

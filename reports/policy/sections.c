@@ -18,19 +18,10 @@ static const cJSON *total_interval(const struct page *p, const char *key)
     return cJSON_GetObjectItem(cJSON_GetObjectItem(p->figures, "totals"), key);
 }
 
-static const cJSON *find_lever(const struct page *p, const char *id)
-{
-    const cJSON *row;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(p->figures, "tornado"))
-        if (strcmp(json_text(row, "id"), id) == 0)
-            return row;
-    return NULL;
-}
-
 /* How far a lever's whole range moves the price of a token: 1 − high/low. */
 static double fall(const struct page *p, const char *lever)
 {
-    const cJSON *row = find_lever(p, lever);
+    const cJSON *row = json_find(cJSON_GetObjectItem(p->figures, "tornado"), "id", lever);
     return 1 - json_real(row, "at_high_krw") / json_real(row, "at_low_krw");
 }
 
@@ -50,7 +41,7 @@ static void key_figure(struct page *p, enum word word, const char *key, const ch
 
 static void put_lever_sentence(struct page *p, const char *lever, const char *ko, const char *en)
 {
-    const cJSON *row = find_lever(p, lever), *input = page_input(p, json_text(row, "input"));
+    const cJSON *row = json_find(cJSON_GetObjectItem(p->figures, "tornado"), "id", lever), *input = page_input(p, json_text(row, "input"));
     double change = fall(p, lever);
     if (!row || isnan(change) || fabs(change) < 0.0005)
         return;

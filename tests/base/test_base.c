@@ -200,3 +200,12 @@ Test(clock, days_between_dates)
     cr_expect_eq(clock_days_between("2026-11-24", "2025-11-24"), -365);
     cr_expect_eq(clock_days_between("2026", "2026-11-24"), 0);
 }
+
+Test(json, finds_an_object_of_an_array_by_a_text)
+{
+    cJSON *array = cJSON_Parse("[{\"id\": 1}, {\"id\": \"a\", \"n\": 1}, {\"id\": \"a\", \"n\": 2}, 5]");
+    cr_expect_eq(json_real(json_find(array, "id", "a"), "n"), 1);
+    cr_expect_null(json_find(array, "id", "b"));
+    cr_expect_null(json_find(NULL, "id", "a"));
+    cJSON_Delete(array);
+}

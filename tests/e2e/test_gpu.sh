@@ -79,6 +79,12 @@ if [ "$(driver opencl available)" = true ]; then
     check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
     check "verify with experts on the CPU" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl --experts-cpu 1
     check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\"))"' "$gpu"
+    one=(eval -m "$gpu/model.gguf" --tasks builtin_ko_particles --limit 2 --json --resume gpu.journal)
+    check "eval on OpenCL" bash -c '"$JEOUL" "$@" --backend opencl | jq -e ".system.backend == \"opencl\" and .system.experts_cpu == 0"' eval "${one[@]}"
+    refuse 2 'another model, data or options' "$JEOUL" "${one[@]}"
+    refuse 2 'another model, data or options' "$JEOUL" "${one[@]}" --backend opencl --experts-cpu 1
+    check "kl of a GPU's run against the reference" bash -c '"$JEOUL" kl -r "$0/model.gguf" -m "$0/model.gguf" --backend opencl --exact --kv f32 --window 32 --limit 60 --json |
+        jq -e ".model.backend == \"opencl\" and .reference.backend == \"cpu\" and all(.languages[]; .kl_nats.max < 1e-6 and .top1_agreement.value == 1)"' "$gpu"
     unset ASAN_OPTIONS POCL_CACHE_DIR
 else
     skip "OpenCL" "$(driver opencl reason)"

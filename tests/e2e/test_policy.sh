@@ -22,8 +22,8 @@ check "30,000 devices, their power, and ranges around the figures" jq -e '
     ([.tokens_per_day, .blended_krw, .investment_krw, .year_krw] | all(.low <= .value and .value <= .high and .low > 0))' policy-30k/policy.json
 check "an unpriced fleet has tokens, no cost, and a reason" jq -e '
     .fleets[] | select(.id == "kisti-6") | .hour_krw == null and .price_krw == null and .tokens_per_day.value > 0 and (.price_reason_en | length > 3)' policy-national/policy.json
-"$JEOUL" policy "$root/plans/policy-30k.json" --out again >/dev/null
-check "the report is the same, byte for byte, when it is made again" diff -r policy-30k again
+"$JEOUL" policy "$root/plans/policy-30k.json" --out policy-again >/dev/null
+check "the report is the same, byte for byte, when it is made again" diff -r policy-30k policy-again
 check "one language alone" bash -c "$JEOUL policy $root/plans/policy-30k.json --lang ko --out only && test -e only/policy.ko.html && ! test -e only/policy.en.html"
 
 cat >measured.json <<'JSON'
