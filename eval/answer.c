@@ -149,6 +149,7 @@ static bool answer_by_engine(struct asking *a)
                                        .context = a};
     bool ok = schedule_run(a->how->engine, a->requests, a->n_requests, &options, &counts, a->err);
     a->result->prompt_tokens += counts.alone_rows;
+    a->result->distinct_tokens = given->alone ? -1 : counts.distinct_rows;
     a->result->computed_tokens += counts.computed_rows;
     return ok;
 }
@@ -168,7 +169,7 @@ static bool answer_elsewhere(struct asking *a)
 {
     size_t failed = 0;
     const struct eval_answerer *answerer = a->how->answerer;
-    a->result->computed_tokens = -1;
+    a->result->distinct_tokens = a->result->computed_tokens = -1;
     if (!a->n_requests || answerer->answer(answerer->self, a->requests, a->n_requests, answered_elsewhere, a, &failed, a->err))
         return true;
     return a->result->left_out[0] || error_prefix(a->err, "record %d", a->prompts[a->requests[failed].item].doc_index + 1);

@@ -118,6 +118,7 @@ struct eval_result {
      * and continuations, each text once; text_tokens −1: nobody knows them */
     int64_t text_tokens, text_characters, text_words, text_bytes;
     int64_t prompt_tokens;   // tokens of all requests, as if each were scored on its own
+    int64_t distinct_tokens; // of those, as many as have different beginnings: sharing can't leave fewer; −1: alone, or as below
     int64_t computed_tokens; // rows that the engine really computed; −1: the answerer doesn't tell
     int resumed;             // items that were taken from the journal
     int inside_token;        // requests by text where a token lies over the place at which the continuation begins

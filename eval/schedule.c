@@ -400,9 +400,10 @@ static bool prepare(struct schedule *s, struct request *requests)
         struct stream *stream = &s->streams[i];
         if (i && !s->options->alone)
             stream->common = common_tokens(stream->request, stream[-1].request);
-        s->counts->alone_rows += own_rows(stream->request);
-        s->total_rows +=
-            own_rows(stream->request) - shareable(stream) + (stream->request->kind == REQUEST_GENERATE ? stream->request->max_tokens : 0);
+        int own = own_rows(stream->request), shared = shareable(stream);
+        s->counts->alone_rows += own;
+        s->counts->distinct_rows += s->options->alone ? 0 : own - shared;
+        s->total_rows += own - shared + (stream->request->kind == REQUEST_GENERATE ? stream->request->max_tokens : 0);
     }
     return true;
 }

@@ -16,6 +16,7 @@ struct schedule_options {
 
 struct schedule_counts {
     int64_t alone_rows;    // rows that all requests would take, each on its own
+    int64_t distinct_rows; // as many of them as have different beginnings: sharing can't leave fewer. Not with `alone`
     int64_t computed_rows; // rows that were computed
 };
 

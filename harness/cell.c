@@ -103,6 +103,8 @@ cJSON *cell_run(const struct plan *plan, const struct plan_cell *cell, const cha
     struct text said = {0};
     if (model_path)
         cJSON_AddStringToObject(specification, "path", model_path);
+    if (cell->model >= 0 && plan->models[cell->model].endpoint)
+        cJSON_AddItemToObject(specification, "endpoint", cJSON_Duplicate(plan->models[cell->model].endpoint, true));
     char *text = cJSON_PrintUnformatted(specification);
     cJSON_Delete(specification);
     signal(SIGPIPE, SIG_IGN);

@@ -5,12 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "bench/bench.h"
-#include "eval/eval.h"
+#include "harness/cell_eval.h"
 #include "harness/counters.h"
 #include "harness/energy.h"
-#include "harness/expert_load.h"
 #include "harness/gpu_meter.h"
-#include "harness/places.h"
+#include "harness/measurement.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -19,29 +18,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-static cJSON *labels_of(const char *key, const char *value)
-{
-    cJSON *labels = cJSON_CreateObject();
-    if (key)
-        cJSON_AddStringToObject(labels, key, value);
-    return labels;
-}
-
-/* Adds a measurement; a reason instead of a value where there is none. */
-static void add(cJSON *measurements, const char *metric, const char *unit, double value, const char *reason, cJSON *labels)
-{
-    cJSON *m = cJSON_CreateObject();
-    cJSON_AddStringToObject(m, "metric", metric);
-    cJSON_AddStringToObject(m, "unit", unit);
-    cJSON_AddItemToObject(m, "value", reason || !isfinite(value) ? cJSON_CreateNull() : cJSON_CreateNumber(value));
-    cJSON_AddItemToObject(m, "reason",
-                          reason            ? cJSON_CreateString(reason)
-                          : isfinite(value) ? cJSON_CreateNull()
-                                            : cJSON_CreateString("not a number"));
-    cJSON_AddItemToObject(m, "labels", labels);
-    cJSON_AddItemToArray(measurements, m);
-}
 
 static double config_number(const cJSON *config, const char *key)
 {
@@ -90,8 +66,8 @@ static bool run_limits(cJSON *measurements, struct error *err)
         const struct bench_limit *limit = &limits[i];
         cJSON *labels = cJSON_CreateObject();
         cJSON_AddNumberToObject(labels, "threads", limit->what.threads);
-        add(measurements, bench_limit_metric(limit->what.probe), bench_limit_unit(limit->what.probe),
-            limit->reason ? 0 : statistics_median(limit->samples, ROUNDS), limit->reason, labels);
+        measurement_add(measurements, bench_limit_metric(limit->what.probe), bench_limit_unit(limit->what.probe),
+                        limit->reason ? 0 : statistics_median(limit->samples, ROUNDS), limit->reason, labels);
     }
     if (n >= 0)
         bench_limits_free(limits, n);
@@ -119,7 +95,7 @@ static void begin(void *context, enum bench_phase_kind phase)
 
 static cJSON *energy_labels(enum bench_phase_kind phase, const char *scope)
 {
-    cJSON *labels = labels_of("phase", phase == BENCH_PREFILL ? "prefill" : "decode");
+    cJSON *labels = measurement_labels("phase", phase == BENCH_PREFILL ? "prefill" : "decode");
     cJSON_AddStringToObject(labels, "scope", scope);
     return labels;
 }
@@ -130,13 +106,13 @@ static void end(void *context, enum bench_phase_kind phase)
     double joules;
     bool there = energy_end(&w->energy, &joules) && w->energy.n;
     w->counters.end(w->counters.context, phase);
-    add(w->measurements, "energy", "J", joules, there ? NULL : w->energy.reason, energy_labels(phase, "package"));
+    measurement_add(w->measurements, "energy", "J", joules, there ? NULL : w->energy.reason, energy_labels(phase, "package"));
     if (!w->on_gpu)
         return;
     const char *reason = gpu_meter_end(&w->meter, &joules);
-    add(w->measurements, "energy", "J", joules, reason, energy_labels(phase, "gpu-board"));
-    add(w->measurements, "gpu_clock", "Hz", w->meter.clock_mhz * 1e6, w->meter.clock_reason[0] ? w->meter.clock_reason : NULL,
-        energy_labels(phase, "gpu-board"));
+    measurement_add(w->measurements, "energy", "J", joules, reason, energy_labels(phase, "gpu-board"));
+    measurement_add(w->measurements, "gpu_clock", "Hz", w->meter.clock_mhz * 1e6, w->meter.clock_reason[0] ? w->meter.clock_reason : NULL,
+                    energy_labels(phase, "gpu-board"));
 }
 
 static void add_phase(cJSON *measurements, const char *name, const struct bench_phase *phase)
@@ -145,24 +121,27 @@ static void add_phase(cJSON *measurements, const char *name, const struct bench_
     if (!phase->tokens)
         return;
     snprintf(metric, sizeof metric, "%s_throughput", name);
-    add(measurements, metric, "tok/s", (double)phase->tokens * 1e9 / (double)phase->ns, NULL, labels_of("phase", name));
-    add(measurements, "operation_rate", "operation/s", (double)phase->counts.operations * 1e9 / (double)phase->ns, NULL,
-        labels_of("phase", name));
-    add(measurements, "model_bandwidth", "byte/s", (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) * 1e9 / (double)phase->ns,
-        NULL, labels_of("phase", name));
+    measurement_add(measurements, metric, "tok/s", (double)phase->tokens * 1e9 / (double)phase->ns, NULL,
+                    measurement_labels("phase", name));
+    measurement_add(measurements, "operation_rate", "operation/s", (double)phase->counts.operations * 1e9 / (double)phase->ns, NULL,
+                    measurement_labels("phase", name));
+    measurement_add(measurements, "model_bandwidth", "byte/s",
+                    (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) * 1e9 / (double)phase->ns, NULL,
+                    measurement_labels("phase", name));
 }
 
 static void add_latencies(cJSON *measurements, const struct bench_result *result)
 {
     const struct bench_phase *decode = &result->decode;
-    add(measurements, "ttft", "ns", (double)result->prefill.ns, NULL, labels_of(NULL, NULL));
-    add(measurements, "tpot", "ns", (double)decode->ns / (decode->n_steps ? decode->n_steps : 1), NULL, labels_of(NULL, NULL));
+    measurement_add(measurements, "ttft", "ns", (double)result->prefill.ns, NULL, measurement_labels(NULL, NULL));
+    measurement_add(measurements, "tpot", "ns", (double)decode->ns / (decode->n_steps ? decode->n_steps : 1), NULL,
+                    measurement_labels(NULL, NULL));
     double *steps = malloc(((size_t)decode->n_steps + 1) * sizeof *steps);
     for (int i = 0; steps && i < decode->n_steps; i++)
         steps[i] = (double)decode->step_ns[i];
     bool enough = decode->n_steps >= 662; // the floor of a 99th percentile, docs/measurement.md
-    add(measurements, "itl_p99", "ns", steps && enough ? statistics_percentile(steps, (size_t)decode->n_steps, 0.99) : 0,
-        enough ? NULL : "n too small: 662 steps are the floor", labels_of(NULL, NULL));
+    measurement_add(measurements, "itl_p99", "ns", steps && enough ? statistics_percentile(steps, (size_t)decode->n_steps, 0.99) : 0,
+                    enough ? NULL : "n too small: 662 steps are the floor", measurement_labels(NULL, NULL));
     free(steps);
 }
 
@@ -211,9 +190,9 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
         add_phase(measurements, "prefill", &result.prefill);
         add_phase(measurements, "decode", &result.decode);
         add_latencies(measurements, &result);
-        add(measurements, "load_time", "ns", (double)engine_facts(o->engine).load_ns, NULL, labels_of(NULL, NULL));
+        measurement_add(measurements, "load_time", "ns", (double)engine_facts(o->engine).load_ns, NULL, measurement_labels(NULL, NULL));
         getrusage(RUSAGE_SELF, &usage);
-        add(measurements, "peak_rss", "byte", (double)usage.ru_maxrss * 1024, NULL, labels_of(NULL, NULL));
+        measurement_add(measurements, "peak_rss", "byte", (double)usage.ru_maxrss * 1024, NULL, measurement_labels(NULL, NULL));
         cJSON *counted = counters_measurements(counters);
         while (cJSON_GetArraySize(counted))
             cJSON_AddItemToArray(measurements, cJSON_DetachItemFromArray(counted, 0));
@@ -224,126 +203,50 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
     return ok;
 }
 
-static void add_task(cJSON *tasks, const struct eval_task_info *info)
-{
-    cJSON *task = cJSON_CreateObject();
-    const char *const texts[][2] = {{"name", info->name},
-                                    {"group", info->group},
-                                    {"language", info->language},
-                                    {"version", info->version},
-                                    {"licence", info->licence},
-                                    {"source", info->source},
-                                    {"summary_ko", info->summary_ko},
-                                    {"summary_en", info->summary_en},
-                                    {"data_sha256", info->data_sha256}};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        cJSON_AddStringToObject(task, texts[i][0], texts[i][1]);
-    cJSON_AddNumberToObject(task, "n_items", info->n_items);
-    cJSON_AddNumberToObject(task, "chance", info->chance);
-    cJSON_AddItemToArray(tasks, task);
-}
-
-/* "1101…": which items are right, in the set's order; what compares two models item by item reads it. */
-static void add_right(cJSON *labels, const struct eval_metric *m, int n)
-{
-    char *right = m->values ? malloc((size_t)n + 1) : NULL;
-    if (!right)
-        return;
-    for (int i = 0; i < n; i++)
-        right[i] = m->values[i] > 0.5 ? '1' : '0';
-    right[n] = '\0';
-    cJSON_AddStringToObject(labels, "right", right);
-    free(right);
-}
-
-static void add_scores(cJSON *measurements, const struct eval_task_info *info, const struct eval_result *r)
-{
-    for (int i = 0; i < r->n_metrics; i++) {
-        const struct eval_metric *m = &r->metrics[i];
-        cJSON *labels = labels_of("task", info->name);
-        if (m->is_share)
-            cJSON_AddNumberToObject(labels, "correct", round(m->value * r->n));
-        cJSON_AddNumberToObject(labels, "n", r->n);
-        cJSON_AddStringToObject(labels, "filter", m->filter);
-        if (m->is_share && strcmp(m->name, "acc") == 0)
-            add_right(labels, m, r->n);
-        if (isfinite(m->stderr_))
-            cJSON_AddNumberToObject(labels, "stderr", m->stderr_);
-        add(measurements, m->name, m->lower_is_better ? "" : "ratio", m->value, NULL, labels);
-    }
-    cJSON *labels = labels_of("task", info->name);
-    cJSON_AddStringToObject(labels, "language", info->language);
-    cJSON_AddNumberToObject(labels, "tokens", (double)r->text_tokens);
-    cJSON_AddNumberToObject(labels, "characters", (double)r->text_characters);
-    cJSON_AddNumberToObject(labels, "words", (double)r->text_words);
-    cJSON_AddNumberToObject(labels, "bytes", (double)r->text_bytes);
-    add(measurements, "fertility", "tok/1000 characters", 1000.0 * (double)r->text_tokens / (double)r->text_characters, NULL, labels);
-    labels = labels_of("task", info->name);
-    cJSON_AddNumberToObject(labels, "tokens", (double)r->prompt_tokens);
-    add(measurements, "eval_throughput", "tok/s", (double)r->prompt_tokens * 1e9 / (double)r->ns, NULL, labels);
-}
-
-/* Imbalance and entropy of each language, as means over layers. */
-static void add_routing(cJSON *measurements, const cJSON *load)
-{
-    const cJSON *one, *layer;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItem(load, "languages")) {
-        double imbalance = 0, entropy = 0;
-        int n = cJSON_GetArraySize(cJSON_GetObjectItem(one, "layers"));
-        cJSON_ArrayForEach(layer, cJSON_GetObjectItem(one, "layers")) {
-            imbalance += json_real(layer, "imbalance") / n;
-            entropy += json_real(layer, "entropy") / n;
-        }
-        add(measurements, "expert_imbalance", "ratio", imbalance, n ? NULL : "no token was routed",
-            labels_of("language", json_text(one, "language")));
-        add(measurements, "routing_entropy", "ratio", entropy, n ? NULL : "no token was routed",
-            labels_of("language", json_text(one, "language")));
-    }
-}
-
-/* A task's scores, and the experts that its tokens went to. */
-static bool run_task(struct opened *o, const struct eval_task *task, const struct eval_options *options, struct expert_load *load,
-                     cJSON *result, struct error *err)
-{
-    struct eval_result r;
-    struct eval_task_info info = eval_task_info(task);
-    if (!expert_load_begin(load, o->engine, err) || !eval_run(o->engine, o->tokenizer, task, options, &r, err))
-        return false;
-    add_task(cJSON_GetObjectItem(result, "tasks"), &info);
-    add_scores(cJSON_GetObjectItem(result, "measurements"), &info, &r);
-    eval_result_free(&r);
-    return expert_load_end(load, o->engine, info.language, err);
-}
-
 static bool run_eval(struct opened *o, const cJSON *config, cJSON *result, struct error *err)
 {
-    char task_files[4096], builtin[4096];
-    struct eval_places places = {
-        .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
-    struct eval_options options = {.limit = (int)config_number(config, "limit"), .shots = -1};
-    struct expert_load load = {.n_layers = o->info.n_layers, .n_experts = o->info.n_experts};
-    struct engine_options engine = {.threads = (int)config_number(config, "threads"),
-                                    .kv = ENGINE_KV_BF16, // as jeoul eval has it: the same scores
-                                    .kv_tokens = 2 * (size_t)o->info.context_length + 8192};
-    place_of(config, &engine);
-    struct eval_task **tasks = NULL;
-    int count = 0;
-    bool ok = places_find("datasets/tasks", task_files, sizeof task_files, err) &&
-              places_find("datasets/builtin", builtin, sizeof builtin, err) && open_tokenizer(o, err) &&
-              (o->engine = engine_open(o->file, &engine, err)) &&
-              eval_tasks_open(&places, cJSON_GetStringValue(cJSON_GetObjectItem(config, "tasks")), &tasks, &count, err);
-    for (int i = 0; i < count; i++) {
-        ok = ok && run_task(o, tasks[i], &options, &load, result, err);
-        eval_task_close(tasks[i]);
+    struct engine_options options = {.threads = (int)config_number(config, "threads"),
+                                     .kv = ENGINE_KV_BF16, // as jeoul eval has it: the same scores
+                                     .kv_tokens = 2 * (size_t)o->info.context_length + 8192};
+    struct cell_answerer by = {.opened = o};
+    place_of(config, &options);
+    return open_tokenizer(o, err) && (o->engine = engine_open(o->file, &options, err)) && cell_eval(&by, config, result, err);
+}
+
+static bool run_model(const char *kind, const char *model, const char *path, const cJSON *config, cJSON *result, struct error *err)
+{
+    struct opened o = {0};
+    bool ok = (o.file = model_file_open(path, err)) && model_file_info(o.file, &o.info, err);
+    if (ok)
+        cJSON_AddItemToObject(result, "model_info", model_json(&o, model, path));
+    ok = ok && (strcmp(kind, "bench") == 0  ? run_bench(&o, config, cJSON_GetObjectItem(result, "measurements"), err)
+                : strcmp(kind, "eval") == 0 ? run_eval(&o, config, result, err)
+                                            : error_set(err, ERROR_INPUT, "cell: there is no kind \"%.32s\"", kind));
+    open_close(&o);
+    return ok;
+}
+
+/* A model that a server has: the plan's "endpoint", read strictly there. */
+static bool run_endpoint(const char *model, const cJSON *endpoint, const cJSON *config, cJSON *result, struct error *err)
+{
+    struct remote_options options = {.url = json_text(endpoint, "url"),
+                                     .model = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "model")),
+                                     .tokenizer = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "tokenizer")),
+                                     .chat = cJSON_IsTrue(cJSON_GetObjectItem(endpoint, "chat")),
+                                     .parallel = (int)config_number(endpoint, "parallel"),
+                                     .timeout_s = (int)config_number(endpoint, "timeout_s"),
+                                     .max_length = (int)config_number(endpoint, "max_length")};
+    struct remote remote = {0};
+    struct cell_answerer by = {.remote = &remote};
+    bool ok = remote_open(&options, &remote, err);
+    if (ok) {
+        cJSON *info = cJSON_AddObjectToObject(result, "model_info"), *facts = remote_json(&remote);
+        cJSON_AddStringToObject(info, "id", model);
+        cJSON_AddStringToObject(info, "name", json_text(facts, "model"));
+        cJSON_AddItemToObject(info, "endpoint", facts);
+        ok = cell_eval(&by, config, result, err);
     }
-    free(tasks);
-    cJSON *json = NULL;
-    ok = ok && expert_load_json(&load, &json, err);
-    if (json) {
-        add_routing(cJSON_GetObjectItem(result, "measurements"), json);
-        cJSON_AddItemToObject(result, "expert_load", json);
-    }
-    expert_load_free(&load);
+    remote_close(&remote);
     return ok;
 }
 
@@ -352,24 +255,16 @@ static bool run_cell(const cJSON *specification, cJSON *result, struct error *er
     const char *kind = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "kind"));
     const char *path = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "path"));
     const char *model = cJSON_GetStringValue(cJSON_GetObjectItem(specification, "model"));
-    const cJSON *config = cJSON_GetObjectItem(specification, "config");
+    const cJSON *config = cJSON_GetObjectItem(specification, "config"), *endpoint = cJSON_GetObjectItem(specification, "endpoint");
     cJSON *measurements = cJSON_AddArrayToObject(result, "measurements");
     cJSON_AddArrayToObject(result, "tasks");
     if (!kind || !config)
         return error_set(err, ERROR_INPUT, "cell: the specification has no kind or config");
     if (strcmp(kind, "limits") == 0)
         return run_limits(measurements, err);
-    if (!path || !model)
+    if (!model || (!path && !endpoint))
         return error_set(err, ERROR_INPUT, "cell: the specification names no model");
-    struct opened o = {0};
-    bool ok = (o.file = model_file_open(path, err)) && model_file_info(o.file, &o.info, err);
-    if (ok)
-        cJSON_AddItemToObject(result, "model_info", model_json(&o, model, path));
-    ok = ok && (strcmp(kind, "bench") == 0  ? run_bench(&o, config, measurements, err)
-                : strcmp(kind, "eval") == 0 ? run_eval(&o, config, result, err)
-                                            : error_set(err, ERROR_INPUT, "cell: there is no kind \"%.32s\"", kind));
-    open_close(&o);
-    return ok;
+    return endpoint ? run_endpoint(model, endpoint, config, result, err) : run_model(kind, model, path, config, result, err);
 }
 
 static int run(struct cli *cli, struct error *err)

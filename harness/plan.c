@@ -15,7 +15,8 @@
 enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_COMPARISONS = 64, MAX_CELLS = 100000 };
 
 static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "compare", "price", "cell", "nightly", NULL};
-static const char *const model_keys[] = {"id", "file", "builtin", "quant", "synth", NULL};
+static const char *const model_keys[] = {"id", "file", "builtin", "quant", "synth", "endpoint", NULL};
+static const char *const endpoint_keys[] = {"url", "model", "tokenizer", "chat", "parallel", "timeout_s", "max_length", NULL};
 static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
 static const char *const bench_keys[] = {"models",  "prompt", "generate", "batch",  "threads",     "kv",
                                          "repeats", "warmup", "backend",  "device", "experts_cpu", NULL};
@@ -79,10 +80,30 @@ static int list_of(const struct json_at *parent, const char *key, int64_t low, i
     return count;
 }
 
+/* The plan is stored with the run, so that an address with a password in it is refused here. */
+static bool read_endpoint(struct plan_model *m, const struct json_at *at, struct error *err)
+{
+    struct json_at url = json_member(at, "url"), chat = json_member(at, "chat");
+    const char *text, *ignored;
+    int64_t number;
+    bool flag;
+    if (!json_only(at, endpoint_keys, err) || !json_filled(at, "url", &text, err) || !text_of(at, "model", NULL, &ignored, err) ||
+        !text_of(at, "tokenizer", NULL, &ignored, err) || !json_bool_or(&chat, false, &flag, err) ||
+        !number_of(at, "parallel", 1, 256, 8, &number, err) || !number_of(at, "timeout_s", 1, 86400, 600, &number, err) ||
+        !number_of(at, "max_length", 2, 1 << 24, 2, &number, err))
+        return false;
+    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) || strpbrk(text, "@?#"))
+        return json_error(&url, err,
+                          "an address that begins with http:// or https://, without user, password, query and fragment, is wanted; a key "
+                          "comes from the environment variable JEOUL_API_KEY");
+    m->endpoint = at->value;
+    return true;
+}
+
 static bool read_model(struct plan *plan, const struct json_at *at, struct error *err)
 {
     struct plan_model *m = &plan->models[plan->n_models++];
-    struct json_at id = json_member(at, "id"), synth = json_member(at, "synth");
+    struct json_at id = json_member(at, "id"), synth = json_member(at, "synth"), endpoint = json_member(at, "endpoint");
     if (!json_only(at, model_keys, err) || !json_string(&id, &m->id, err) || !text_of(at, "file", NULL, &m->file, err) ||
         !text_of(at, "builtin", NULL, &m->builtin, err) || !text_of(at, "quant", NULL, &m->quantisation, err))
         return false;
@@ -91,12 +112,14 @@ static bool read_model(struct plan *plan, const struct json_at *at, struct error
     for (int i = 0; i + 1 < plan->n_models; i++)
         if (strcmp(plan->models[i].id, m->id) == 0)
             return json_error(&id, err, "the model \"%s\" stands twice", m->id);
-    if ((m->file != NULL) + (m->builtin != NULL) + (synth.value != NULL) != 1)
-        return json_error(at, err, "a model is either a \"file\", a \"builtin\" or a \"synth\"");
+    if ((m->file != NULL) + (m->builtin != NULL) + (synth.value != NULL) + (endpoint.value != NULL) != 1)
+        return json_error(at, err, "a model is either a \"file\", a \"builtin\", a \"synth\" or an \"endpoint\"");
     if (m->quantisation && !m->builtin)
         return json_error(at, err, "\"quant\" beside \"id\" is for a \"builtin\" model; jeoul quantize writes other files anew");
     if (m->builtin && (!m->builtin[0] || strlen(m->builtin) > 100 || strpbrk(m->builtin, "/. \t\n")))
         return json_error(at, err, "\"%.100s\" is not the name of a model that comes with jeoul, such as \"jeoul-moe\"", m->builtin);
+    if (endpoint.value)
+        return read_endpoint(m, &endpoint, err);
     return m->file || m->builtin ||
            (json_only(&synth, synth_keys, err) && text_of(&synth, "shape", "tiny", &m->shape, err) &&
             text_of(&synth, "quant", "q8_0", &m->quantisation, err) && number_of(&synth, "seed", 0, INT64_MAX >> 11, 1, &m->seed, err));
@@ -203,9 +226,22 @@ struct bench_part {
     bool models[MAX_MODELS];
 };
 
+/* What a server's load does is no figure of this kind. */
+static bool only_local(const struct plan *plan, const struct json_at *part, bool chosen[MAX_MODELS], struct error *err)
+{
+    struct json_at models = json_member(part, "models");
+    for (int m = 0; m < plan->n_models; m++)
+        if (chosen[m] && plan->models[m].endpoint) {
+            if (models.value)
+                return json_error(&models, err, "\"%s\" is an endpoint, which can be evaluated only", plan->models[m].id);
+            chosen[m] = false;
+        }
+    return true;
+}
+
 static bool read_bench(struct plan *plan, const struct json_at *at, struct bench_part *p, struct error *err)
 {
-    return json_only(at, bench_keys, err) && chosen_models(plan, at, p->models, err) &&
+    return json_only(at, bench_keys, err) && chosen_models(plan, at, p->models, err) && only_local(plan, at, p->models, err) &&
            (p->n_prompt = list_of(at, "prompt", 1, 1 << 20, 512, p->prompt, err)) > 0 &&
            (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
            (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
@@ -259,6 +295,60 @@ static bool read_benches(struct plan *plan, const struct json_at *root, struct e
     return ok;
 }
 
+struct eval_part {
+    int64_t limit, threads; // 0: all items; the engine's own number
+    const char *data;
+    struct place place;
+    bool models[MAX_MODELS];
+};
+
+/* A model is evaluated in one place: reports would count its items twice else. */
+static bool evaluated_once(struct plan *plan, const struct json_at *at, int model, const struct eval_part *p, struct error *err)
+{
+    struct plan_model *m = &plan->models[model];
+    if (m->endpoint && (p->threads || p->place.placement[0]))
+        return json_error(at, err, "\"%s\" is an endpoint: threads and backend are its server's", m->id);
+    if (m->evaluated_on && strcmp(m->evaluated_on, p->place.placement) != 0)
+        return json_error(at, err,
+                          "\"%s\" is evaluated elsewhere too: reports would count its items twice; give the model another id there", m->id);
+    return m->evaluated_on || (m->evaluated_on = format_id(plan, err, "%s", p->place.placement));
+}
+
+static bool add_eval_cell(struct plan *plan, const struct eval_part *p, int model, const char *task, struct error *err)
+{
+    cJSON *config = cJSON_CreateObject();
+    cJSON_AddStringToObject(config, "tasks", task);
+    if (p->limit)
+        cJSON_AddNumberToObject(config, "limit", (double)p->limit);
+    if (p->data)
+        cJSON_AddStringToObject(config, "data", p->data);
+    if (p->threads)
+        cJSON_AddNumberToObject(config, "threads", (double)p->threads);
+    add_place(config, &p->place);
+    const char *placement = p->place.placement,
+               *id = format_id(plan, err, "eval/%s/%s%s%s", plan->models[model].id, task, placement[0] ? "/" : "", placement);
+    return add_cell(plan, id, "eval", model, 0, config, err);
+}
+
+static bool read_eval(struct plan *plan, const struct json_at *at, struct error *err)
+{
+    struct json_at tasks = json_member(at, "tasks");
+    struct eval_part part;
+    int n_tasks = 0;
+    if (!json_only(at, eval_keys, err) || !chosen_models(plan, at, part.models, err) ||
+        !number_of(at, "limit", 1, 1 << 30, 0, &part.limit, err) || !number_of(at, "threads", 1, 1024, 0, &part.threads, err) ||
+        !text_of(at, "data", NULL, &part.data, err) || !read_place(at, &part.place, err) || !json_array(&tasks, &n_tasks, err))
+        return false;
+    for (int m = 0; m < plan->n_models; m++)
+        for (int t = 0; part.models[m] && t < n_tasks; t++) {
+            struct json_at task = json_element(&tasks, t);
+            const char *name;
+            if (!json_string(&task, &name, err) || !evaluated_once(plan, at, m, &part, err) || !add_eval_cell(plan, &part, m, name, err))
+                return false;
+        }
+    return true;
+}
+
 static bool read_evals(struct plan *plan, const struct json_at *root, struct error *err)
 {
     struct json_at at = json_member(root, "eval");
@@ -266,44 +356,9 @@ static bool read_evals(struct plan *plan, const struct json_at *root, struct err
     if (at.value && !json_array(&at, &count, err))
         return false;
     for (int i = 0; i < count; i++) {
-        struct json_at element = json_element(&at, i), tasks = json_member(&element, "tasks");
-        bool chosen[MAX_MODELS] = {false};
-        int64_t limit, threads;
-        const char *data;
-        struct place place;
-        int n_tasks = 0;
-        if (!json_only(&element, eval_keys, err) || !chosen_models(plan, &element, chosen, err) ||
-            !number_of(&element, "limit", 1, 1 << 30, 0, &limit, err) || !number_of(&element, "threads", 1, 1024, 0, &threads, err) ||
-            !text_of(&element, "data", NULL, &data, err) || !read_place(&element, &place, err) || !json_array(&tasks, &n_tasks, err))
+        struct json_at element = json_element(&at, i);
+        if (!read_eval(plan, &element, err))
             return false;
-        for (int m = 0; m < plan->n_models; m++)
-            for (int t = 0; chosen[m] && t < n_tasks; t++) {
-                struct json_at task = json_element(&tasks, t);
-                const char *name;
-                if (!json_string(&task, &name, err))
-                    return false;
-                const char *before = plan->models[m].evaluated_on;
-                if (before && strcmp(before, place.placement) != 0)
-                    return json_error(&element, err,
-                                      "\"%s\" is evaluated elsewhere too: reports would count its items twice; give the "
-                                      "model another id there",
-                                      plan->models[m].id);
-                if (!before && !(plan->models[m].evaluated_on = format_id(plan, err, "%s", place.placement)))
-                    return false;
-                cJSON *config = cJSON_CreateObject();
-                cJSON_AddStringToObject(config, "tasks", name);
-                if (limit)
-                    cJSON_AddNumberToObject(config, "limit", (double)limit);
-                if (data)
-                    cJSON_AddStringToObject(config, "data", data);
-                if (threads)
-                    cJSON_AddNumberToObject(config, "threads", (double)threads);
-                add_place(config, &place);
-                const char *id =
-                    format_id(plan, err, "eval/%s/%s%s%s", plan->models[m].id, name, place.placement[0] ? "/" : "", place.placement);
-                if (!add_cell(plan, id, "eval", m, 0, config, err))
-                    return false;
-            }
     }
     return true;
 }

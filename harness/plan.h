@@ -8,7 +8,7 @@
 #include <cjson/cJSON.h>
 #include <stdint.h>
 
-/* One of file, builtin and shape. */
+/* One of file, builtin, shape and endpoint. */
 struct plan_model {
     const char *id;
     const char *file;
@@ -16,6 +16,7 @@ struct plan_model {
     const char *shape;        // of a synthetic one
     const char *quantisation; // synthetic: of its weights; built in: another than the file's, NULL: as it lies
     int64_t seed;             // synthetic
+    const cJSON *endpoint; // {"url", "model", "tokenizer", "chat", "parallel", "timeout_s", "max_length"} of a server, all but url optional
     const char *evaluated_on; // placement of its eval cells; NULL: it has none
 };
 

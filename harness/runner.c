@@ -83,6 +83,8 @@ static bool prepare_model(struct runner *r, int index, struct error *err)
 {
     const struct plan_model *m = &r->plan.models[index];
     char path[4096];
+    if (m->endpoint)
+        return true;
     if (m->file)
         snprintf(path, sizeof path, "%s", m->file);
     else if (!(m->builtin ? prepare_builtin : prepare_synthetic)(m, path, sizeof path, err))

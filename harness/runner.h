@@ -12,7 +12,7 @@ struct runner {
     struct store *store;
     cJSON *system; // as system_describe gives it
     const char *directory;
-    char **model_paths; // [n_models]
+    char **model_paths; // [n_models]; NULL of an endpoint's
     /* Of the run that comes next: */
     const char *rerun_of;                                // the run whose suspects it measures again; NULL: an ordinary run
     bool (*wanted)(const void *context, const char *id); // which cells it has; NULL: all

@@ -29,7 +29,7 @@ static cJSON *score_json(double value, double stderr_, bool is_share, bool lower
     return score;
 }
 
-static const char not_counted[] = "the requests were texts, and the server's tokenizer is its own";
+const char scores_not_counted[] = "the requests were texts, and the server's tokenizer is its own";
 
 /* "metric", or "metric,filter" where answers are filtered. */
 static const char *metric_key(const struct eval_metric *m, char *out, size_t n)
@@ -46,7 +46,7 @@ enum { AMOUNTS = 4 };
 static void add_fertility(cJSON *row)
 {
     double tokens = json_real(row, "tokens");
-    const char *reason = isfinite(tokens) ? "no text was tokenized" : not_counted;
+    const char *reason = isfinite(tokens) ? "no text was tokenized" : scores_not_counted;
     json_add_real(row, "tokens_per_1000_characters", 1000 * tokens / json_real(row, "characters"), reason);
     json_add_real(row, "tokens_per_word", tokens / json_real(row, "words"), reason);
     json_add_real(row, "tokens_per_byte", tokens / json_real(row, "bytes"), reason);
@@ -68,18 +68,9 @@ static cJSON *fertility_of(const cJSON *results, const char *language)
     }
     cJSON_AddStringToObject(row, "language", language);
     for (int i = 0; i < AMOUNTS; i++)
-        json_add_real(row, amounts[i], counted ? sums[i] : NAN, not_counted);
+        json_add_real(row, amounts[i], counted ? sums[i] : NAN, scores_not_counted);
     add_fertility(row);
     return row;
-}
-
-static bool has_language(const cJSON *rows, const char *language)
-{
-    const cJSON *row;
-    cJSON_ArrayForEach(row, rows)
-        if (strcmp(json_text(row, "language"), language) == 0)
-            return true;
-    return false;
 }
 
 cJSON *scores_of_fertility(const cJSON *results)
@@ -87,7 +78,7 @@ cJSON *scores_of_fertility(const cJSON *results)
     cJSON *rows = cJSON_CreateArray();
     const cJSON *one;
     cJSON_ArrayForEach(one, results)
-        if (!cJSON_IsNull(cJSON_GetObjectItem(one, "scores")) && !has_language(rows, json_text(one, "language")))
+        if (!cJSON_IsNull(cJSON_GetObjectItem(one, "scores")) && !json_find(rows, "language", json_text(one, "language")))
             cJSON_AddItemToArray(rows, fertility_of(results, json_text(one, "language")));
     return rows;
 }
@@ -118,9 +109,11 @@ cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_resul
         cJSON_AddNumberToObject(row, "chance", info->chance);
     const int64_t counted[AMOUNTS] = {r->text_tokens, r->text_characters, r->text_words, r->text_bytes};
     for (int i = 0; i < AMOUNTS; i++)
-        json_add_real(row, amounts[i], counted[i] >= 0 ? (double)counted[i] : NAN, not_counted);
+        json_add_real(row, amounts[i], counted[i] >= 0 ? (double)counted[i] : NAN, scores_not_counted);
     add_fertility(row);
     cJSON_AddNumberToObject(row, "prompt_tokens", (double)r->prompt_tokens);
+    json_add_real(row, "distinct_tokens", r->distinct_tokens >= 0 ? (double)r->distinct_tokens : NAN,
+                  r->computed_tokens >= 0 ? "not counted: --alone" : "an endpoint doesn't tell");
     json_add_real(row, "computed_tokens", r->computed_tokens >= 0 ? (double)r->computed_tokens : NAN, "an endpoint doesn't tell");
     cJSON_AddNumberToObject(row, "resumed_items", r->resumed);
     cJSON_AddNumberToObject(row, "seconds", (double)r->ns * 1e-9);
@@ -170,10 +163,9 @@ static cJSON *group_score(const cJSON *results, const char *group, const char *k
 /* The group of a name, made when it isn't there. */
 static cJSON *group_named(cJSON *groups, const char *name)
 {
-    cJSON *group;
-    cJSON_ArrayForEach(group, groups)
-        if (strcmp(json_text(group, "group"), name) == 0)
-            return group;
+    cJSON *group = json_find(groups, "group", name);
+    if (group)
+        return group;
     group = cJSON_CreateObject();
     cJSON_AddStringToObject(group, "group", name);
     cJSON_AddNumberToObject(group, "tasks", 0);

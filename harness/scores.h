@@ -9,6 +9,9 @@
 /* A task's result: what it is, its scores by name ("acc", "exact_match,strict-match") with standard error and 95 % interval, tokens. */
 cJSON *scores_of_task(const struct eval_task_info *info, const struct eval_result *result);
 
+/* Why the tokens of texts are not known. */
+extern const char scores_not_counted[];
+
 /* Groups of such results: each score micro (over all items) and macro (the mean of its tasks), over the tasks that have it. */
 cJSON *scores_of_groups(const cJSON *results);
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "reports/reasons.h"
 #include "reports/reports.h"
 #include "reports/statistics.h"
 
@@ -58,15 +59,6 @@ static const cJSON *prefill_of(const cJSON *figures, const cJSON *decode)
     return NULL;
 }
 
-static const cJSON *find(const cJSON *array, const char *key, const char *value)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, array)
-        if (strcmp(json_text(item, key), value) == 0)
-            return item;
-    return NULL;
-}
-
 static const cJSON *accuracy_of(const cJSON *figures, const char *model, const char *language)
 {
     const cJSON *row;
@@ -117,7 +109,7 @@ static void add_cost(cJSON *option, const char *key, const cJSON *price, const c
 static cJSON *make_option(const cJSON *run, const cJSON *figures, const cJSON *decode)
 {
     const char *model = json_text(decode, "model");
-    const cJSON *prefill = prefill_of(figures, decode), *about = find(cJSON_GetObjectItem(figures, "models"), "id", model),
+    const cJSON *prefill = prefill_of(figures, decode), *about = json_find(cJSON_GetObjectItem(figures, "models"), "id", model),
                 *price = cJSON_GetObjectItem(cJSON_GetObjectItem(figures, "price"), "krw_per_hour"),
                 *speed = cJSON_GetObjectItem(decode, "tok_per_s"), *ko = accuracy_of(figures, model, "ko"),
                 *en = accuracy_of(figures, model, "en");
@@ -150,7 +142,7 @@ static cJSON *make_option(const cJSON *run, const cJSON *figures, const cJSON *d
     add_cost(option, "cost_output", price, speed, 1);
     add_cost(option, "cost_ko_characters", price, speed, json_real(ko, "fertility") / 1000);
     cJSON_AddItemToObject(option, "cost_reason",
-                          cJSON_IsObject(price) ? cJSON_CreateNull() : cJSON_CreateString("the plan names no price of this system"));
+                          cJSON_IsObject(price) ? cJSON_CreateNull() : cJSON_CreateString(reason_words(REASON_NO_PRICE)));
     add_copy(option, "prefill_samples", cJSON_GetObjectItem(prefill, "samples"));
     add_copy(option, "decode_samples", cJSON_GetObjectItem(decode, "samples"));
     return option;

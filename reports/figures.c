@@ -9,6 +9,7 @@
 #include "reports/expert_load.h"
 #include "reports/interval_json.h"
 #include "reports/model_pairs.h"
+#include "reports/reasons.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -23,24 +24,6 @@ struct deriving {
     cJSON *figures;
     struct error *err;
 };
-
-static const cJSON *find_cell(const struct deriving *d, const char *id)
-{
-    const cJSON *cell;
-    cJSON_ArrayForEach(cell, cJSON_GetObjectItem(d->run, "cells"))
-        if (strcmp(json_text(cell, "id"), id) == 0)
-            return cell;
-    return NULL;
-}
-
-static const cJSON *find_task(const struct deriving *d, const char *name)
-{
-    const cJSON *task;
-    cJSON_ArrayForEach(task, cJSON_GetObjectItem(d->run, "tasks"))
-        if (strcmp(json_text(task, "name"), name) == 0)
-            return task;
-    return NULL;
-}
 
 /* The greatest measured limit of a metric. */
 static double limit_of(const struct deriving *d, const char *metric)
@@ -107,7 +90,7 @@ static bool derive_throughput(struct deriving *d)
     bool ok = samples != NULL;
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
         const char *metric = json_text(m, "metric"), *phase = json_text(cJSON_GetObjectItem(m, "labels"), "phase");
-        const cJSON *cell = find_cell(d, json_text(m, "cell"));
+        const cJSON *cell = json_find(cJSON_GetObjectItem(d->run, "cells"), "id", json_text(m, "cell"));
         bool speed = strstr(metric, "_throughput") && strcmp(metric, "eval_throughput") != 0;
         bool rate = strcmp(metric, strcmp(phase, "prefill") == 0 ? "operation_rate" : "model_bandwidth") == 0;
         if (cell && (speed || rate) && cJSON_IsNumber(cJSON_GetObjectItem(m, "value")))
@@ -184,9 +167,10 @@ static void derive_accuracy(struct deriving *d)
     const cJSON *m;
     cJSON *row, *rows = cJSON_AddArrayToObject(d->figures, "accuracy");
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(d->run, "measurements")) {
-        const cJSON *labels = cJSON_GetObjectItem(m, "labels"), *task = find_task(d, json_text(labels, "task")),
-                    *cell = find_cell(d, json_text(m, "cell"));
-        if (!task || !cell)
+        const cJSON *labels = cJSON_GetObjectItem(m, "labels"),
+                    *task = json_find(cJSON_GetObjectItem(d->run, "tasks"), "name", json_text(labels, "task")),
+                    *cell = json_find(cJSON_GetObjectItem(d->run, "cells"), "id", json_text(m, "cell"));
+        if (!task || !cell || cJSON_IsNull(cJSON_GetObjectItem(m, "value"))) // what was left out is in its own list
             continue;
         row = accuracy_row(d, json_text(cell, "model"), json_text(task, "language"));
         if (strcmp(json_text(m, "metric"), "fertility") == 0) {
@@ -252,7 +236,7 @@ static void add_cost(struct deriving *d, const char *model, const char *kind, co
     cJSON_AddStringToObject(cost, "label_ko", ko);
     cJSON_AddStringToObject(cost, "label_en", en);
     if (!row)
-        reason = "the speed was not measured";
+        reason = reason_words(REASON_NO_SPEED);
     if (!reason) {
         cJSON_AddItemToObject(cost, "krw", interval_json(krw));
         cJSON_AddNullToObject(cost, "reason");
@@ -291,22 +275,22 @@ static void add_costs(struct deriving *d, const char *id, const struct price *pr
     add_cost(d, id, "ko_characters", "출력 한국어 100만 글자", "million Korean characters of output", output,
              (struct interval){out.value * f, out.low * f, out.high * f},
              reason             ? reason
-             : isnan(fertility) ? "no Korean text was tokenized"
+             : isnan(fertility) ? reason_words(REASON_NO_KOREAN)
                                 : NULL);
     if (correct > 0 && asked > 0)
         right = cost_per_1000_correct(in, asked, (uint64_t)correct, (uint64_t)n);
     add_cost(d, id, "correct_answers", "정답 1,000개", "thousand correct answers", input, right,
              reason           ? reason
-             : !(n > 0)       ? "no accuracy was evaluated"
-             : !(correct > 0) ? "no answer was right"
-             : !(asked > 0)   ? "the run doesn't tell how many tokens were asked"
+             : !(n > 0)       ? reason_words(REASON_NO_ACCURACY)
+             : !(correct > 0) ? reason_words(REASON_NONE_RIGHT)
+             : !(asked > 0)   ? reason_words(REASON_TOKENS_UNTOLD)
                               : NULL);
 }
 
 static bool derive_cost(struct deriving *d, const char *prices)
 {
     const cJSON *model, *named = cJSON_GetObjectItem(d->run, "price");
-    const char *system = json_text(named, "system"), *reason = system[0] ? NULL : "the plan names no price of this system";
+    const char *system = json_text(named, "system"), *reason = system[0] ? NULL : reason_words(REASON_NO_PRICE);
     struct price price = {0};
     cJSON *book = price_book_read(prices, d->err);
     cJSON_AddArrayToObject(d->figures, "cost");
@@ -340,7 +324,8 @@ static void derive_lists(struct deriving *d)
 {
     const cJSON *item;
     cJSON *failed = cJSON_AddArrayToObject(d->figures, "failed"), *random = cJSON_AddArrayToObject(d->figures, "random_weights"),
-          *limits = cJSON_AddArrayToObject(d->figures, "limits"), *counters = cJSON_AddArrayToObject(d->figures, "counters");
+          *limits = cJSON_AddArrayToObject(d->figures, "limits"), *counters = cJSON_AddArrayToObject(d->figures, "counters"),
+          *left_out = cJSON_AddArrayToObject(d->figures, "left_out");
     const char *first_bench = NULL;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "cells")) {
         if (strcmp(json_text(item, "state"), "ok") != 0)
@@ -353,11 +338,14 @@ static void derive_lists(struct deriving *d)
             cJSON_AddItemToArray(random, cJSON_CreateString(json_text(item, "id")));
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(d->run, "measurements")) {
         const char *metric = json_text(item, "metric");
+        bool score = cJSON_HasObjectItem(cJSON_GetObjectItem(item, "labels"), "task") && strcmp(metric, "fertility") != 0;
         bool counted = strncmp(metric, "counter:", 8) == 0 || strcmp(metric, "energy") == 0;
         if (strcmp(json_text(item, "cell"), "limits") == 0)
             cJSON_AddItemToArray(limits, cJSON_Duplicate(item, true));
         else if (first_bench && counted && strcmp(json_text(item, "cell"), first_bench) == 0)
             cJSON_AddItemToArray(counters, cJSON_Duplicate(item, true));
+        else if (score && strcmp(metric, "eval_throughput") != 0 && cJSON_IsNull(cJSON_GetObjectItem(item, "value")))
+            cJSON_AddItemToArray(left_out, cJSON_Duplicate(item, true));
     }
 }
 

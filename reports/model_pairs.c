@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "reports/interval_json.h"
+#include "reports/reasons.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -18,15 +19,6 @@ struct answers {
     size_t n, against_capacity, model_capacity;
 };
 
-static const cJSON *with_text(const cJSON *array, const char *key, const char *value)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, array)
-        if (strcmp(json_text(item, key), value) == 0)
-            return item;
-    return NULL;
-}
-
 /* The labels of a model's acc in a task; NULL where it wasn't asked. */
 static const cJSON *acc_labels(const cJSON *run, const char *model, const char *task)
 {
@@ -34,7 +26,7 @@ static const cJSON *acc_labels(const cJSON *run, const char *model, const char *
     cJSON_ArrayForEach(m, cJSON_GetObjectItem(run, "measurements")) {
         const cJSON *labels = cJSON_GetObjectItem(m, "labels");
         if (strcmp(json_text(m, "metric"), "acc") == 0 && strcmp(json_text(labels, "task"), task) == 0 &&
-            strcmp(json_text(with_text(cells, "id", json_text(m, "cell")), "model"), model) == 0)
+            strcmp(json_text(json_find(cells, "id", json_text(m, "cell")), "model"), model) == 0)
             return labels;
     }
     return NULL;
@@ -131,21 +123,21 @@ static bool derive_pair(const cJSON *run, const cJSON *pair, cJSON *pairs, struc
     cJSON_ArrayForEach(task, cJSON_GetObjectItem(run, "tasks")) {
         char set[128];
         set_of(task, set);
-        if (!with_text(rows, "set", set) && !add_row(run, pair, set, rows, err))
+        if (!json_find(rows, "set", set) && !add_row(run, pair, set, rows, err))
             return false;
     }
     if (cJSON_GetArraySize(rows) > 1 && !add_row(run, pair, NULL, rows, err))
         return false;
     cJSON_AddItemToObject(out, "reason",
-                          cJSON_GetArraySize(rows) ? cJSON_CreateNull() : cJSON_CreateString("the two answered no item in common"));
+                          cJSON_GetArraySize(rows) ? cJSON_CreateNull() : cJSON_CreateString(reason_words(REASON_NO_COMMON_ITEM)));
     return true;
 }
 
 static void weigh(cJSON *figures, const char *id, cJSON *weighed)
 {
-    const cJSON *row, *model = with_text(cJSON_GetObjectItem(figures, "models"), "id", id), *cost = NULL;
+    const cJSON *row, *model = json_find(cJSON_GetObjectItem(figures, "models"), "id", id), *cost = NULL;
     double n = 0, correct = 0;
-    if (with_text(weighed, "model", id))
+    if (json_find(weighed, "model", id))
         return;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "accuracy"))
         if (strcmp(json_text(row, "model"), id) == 0) {
@@ -161,11 +153,13 @@ static void weigh(cJSON *figures, const char *id, cJSON *weighed)
     cJSON_AddStringToObject(out, "model", id);
     cJSON_AddStringToObject(out, "name", json_text(model, "name"));
     cJSON_AddStringToObject(out, "quantisation", json_text(model, "quantisation"));
-    cJSON_AddNumberToObject(out, "active_bytes", json_real(model, "active_bytes"));
+    json_add_real(out, "active_bytes", json_real(model, "active_bytes"), "a server doesn't tell");
     cJSON_AddNumberToObject(out, "n", n);
     cJSON_AddItemToObject(out, "acc", interval_json(statistics_wilson((uint64_t)correct, (uint64_t)n)));
     cJSON_AddItemToObject(out, "krw_per_1000_correct", cost ? cJSON_Duplicate(cJSON_GetObjectItem(cost, "krw"), true) : cJSON_CreateNull());
-    cJSON_AddItemToObject(out, "reason", cost ? cJSON_Duplicate(cJSON_GetObjectItem(cost, "reason"), true) : cJSON_CreateString("no cost"));
+    cJSON_AddItemToObject(out, "reason",
+                          cost ? cJSON_Duplicate(cJSON_GetObjectItem(cost, "reason"), true)
+                               : cJSON_CreateString(reason_words(REASON_NO_COST)));
     cJSON_AddItemToArray(weighed, out);
 }
 

@@ -14,9 +14,9 @@
  *             "b" (model), "difference" (b − a, paired bootstrap), "only_model_right", "only_against_right", "mcnemar_p"
  *     "reason": why there are no rows, else null
  *
- * and "weighed", an element for each model of a pair that answered something: "model", "name", "quantisation", "active_bytes", "n", "acc"
- * (Wilson's interval, over all its items), "krw_per_1000_correct" (from "cost"; null with a reason).
- * ERROR_INPUT: a "right" that is no text of 0 and 1. */
+ * and "weighed", an element for each model of a pair that answered something: "model", "name", "quantisation", "active_bytes" (null of an
+ * endpoint), "n", "acc" (Wilson's interval, over all its items), "krw_per_1000_correct" (from "cost"; null with a reason). ERROR_INPUT: a
+ * "right" that is no text of 0 and 1. */
 bool model_pairs_derive(const cJSON *run, cJSON *figures, struct error *err) MUST_CHECK;
 
 #endif

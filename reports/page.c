@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "reports/chart.h"
+#include "reports/reasons.h"
 #include "reports/words.h"
 
 #include <math.h>
@@ -96,6 +97,13 @@ void page_escape(struct text *out, const char *text)
         }
 }
 
+void page_reason(struct page *p, const char *reason)
+{
+    const char *rest = reason, *korean = p->language == REPORT_KO ? reason_korean(reason, &rest) : NULL;
+    text_add_string(&p->html, korean ? korean : "");
+    page_escape(&p->html, korean ? rest : reason);
+}
+
 void page_range(struct text *out, const cJSON *interval, double factor)
 {
     words_number(out, factor * json_real(interval, "low"));
@@ -119,7 +127,9 @@ void page_cell_number(struct text *out, double value)
 
 void page_cell_count(struct text *out, double value)
 {
-    text_format(out, "<td>%.0f</td>", value);
+    text_add_string(out, "<td>");
+    words_count(out, value);
+    text_add_string(out, "</td>");
 }
 
 void page_heading(struct page *p, const char *ko, const char *en)

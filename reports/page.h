@@ -23,6 +23,9 @@ const char *page_phase(const struct page *page, const char *phase);
 /* Appends text with &, <, >, " and ' escaped. */
 void page_escape(struct text *out, const char *text);
 
+/* Appends why a figure is missing, in the page's language where it is one of reasons.h, escaped. */
+void page_reason(struct page *page, const char *reason);
+
 /* An interval's "low … high" in numbers of words.h. */
 void page_range(struct text *out, const cJSON *interval, double factor);
 

@@ -28,15 +28,6 @@ static int order_of(const cJSON *rows, const cJSON *wanted, const char *key)
     return order;
 }
 
-static const cJSON *weighed_model(const cJSON *weighed, const char *id)
-{
-    const cJSON *row;
-    cJSON_ArrayForEach(row, weighed)
-        if (strcmp(json_text(row, "model"), id) == 0)
-            return row;
-    return NULL;
-}
-
 /* Where a model stands on the horizontal axis: bytes in MB, or won with their interval. False: it has no such place. */
 static bool across(const cJSON *row, bool cost, double out[3])
 {
@@ -46,7 +37,7 @@ static bool across(const cJSON *row, bool cost, double out[3])
     static const char *const keys[] = {"value", "low", "high"};
     for (int i = 0; i < 3; i++)
         out[i] = cost ? json_real(krw, keys[i]) : json_real(row, "active_bytes") / 1e6;
-    return true;
+    return isfinite(out[0]);
 }
 
 /* Lines from what each pair's model is compared with to the model. */
@@ -55,7 +46,8 @@ static void put_lines(const struct page *p, struct text *s, bool cost)
     const cJSON *pair, *weighed = cJSON_GetObjectItem(p->figures, "weighed");
     text_format(s, "$lines%d << EOD\n", cost);
     cJSON_ArrayForEach(pair, cJSON_GetObjectItem(p->figures, "pairs")) {
-        const cJSON *ends[] = {weighed_model(weighed, json_text(pair, "against")), weighed_model(weighed, json_text(pair, "model"))};
+        const cJSON *ends[] = {json_find(weighed, "model", json_text(pair, "against")),
+                               json_find(weighed, "model", json_text(pair, "model"))};
         double from[3], to[3];
         if (!across(ends[0], cost, from) || !across(ends[1], cost, to))
             continue;
@@ -215,7 +207,7 @@ static void sentences(struct page *p)
             text_format(&p->html, "%s</b>", verdict_words(p, row));
         }
         if (!n)
-            page_escape(&p->html, json_text(pair, "reason"));
+            page_reason(p, json_text(pair, "reason"));
         text_add_string(&p->html, ".</li>\n");
     }
     text_add_string(&p->html, "</ul>\n");

@@ -111,8 +111,13 @@ static void section_system(struct page *p)
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(p->figures, "models")) {
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(model, "id"));
-        snprintf(line, sizeof line, "%.40s, %.20s, %s %.0f/%.0f", json_text(model, "arch"), json_text(model, "quantisation"),
-                 page_say(p, "전문가", "experts"), json_real(model, "top_k"), json_real(model, "n_experts"));
+        const cJSON *endpoint = cJSON_GetObjectItem(model, "endpoint");
+        if (endpoint)
+            snprintf(line, sizeof line, "%.100s, %s %.120s", json_text(model, "name"), page_say(p, "서버", "server"),
+                     json_text(endpoint, "url"));
+        else
+            snprintf(line, sizeof line, "%.40s, %.20s, %s %.0f/%.0f", json_text(model, "arch"), json_text(model, "quantisation"),
+                     page_say(p, "전문가", "experts"), json_real(model, "top_k"), json_real(model, "n_experts"));
         page_cell_text(&p->html, line);
         page_cell_number(&p->html, json_real(model, "parameters") / 1e6);
         page_cell_number(&p->html, json_real(model, "active_parameters") / 1e6);
@@ -245,7 +250,7 @@ static void section_energy(struct page *p)
             text_add_string(&p->html, ")<sup>1</sup></p>\n");
         } else {
             text_format(&p->html, "%s (", page_say(p, "잴 수 없음", "not measured"));
-            page_escape(&p->html, json_text(m, "reason"));
+            page_reason(p, json_text(m, "reason"));
             text_add_string(&p->html, ")</p>\n");
         }
     }
@@ -284,9 +289,9 @@ static void section_cost(struct page *p)
             page_range(&p->html, krw, 1);
             text_add_string(&p->html, "</td></tr>\n");
         } else {
-            text_add_string(&p->html, "<td>–</td>");
-            page_cell_text(&p->html, json_text(row, "reason"));
-            text_add_string(&p->html, "</tr>\n");
+            text_add_string(&p->html, "<td>–</td><td class=t>");
+            page_reason(p, json_text(row, "reason"));
+            text_add_string(&p->html, "</td></tr>\n");
         }
     }
     text_format(&p->html, "</table></div>\n<p class=note>%s</p>\n",
@@ -321,8 +326,9 @@ static void counters_table(struct page *p)
         page_cell_text(&p->html, json_text(m, "metric") + 8);
         page_cell_text(&p->html, page_phase(p, json_text(cJSON_GetObjectItem(m, "labels"), "phase")));
         page_cell_number(&p->html, json_real(m, "value"));
-        page_cell_text(&p->html, json_text(m, "reason"));
-        text_add_string(&p->html, "</tr>\n");
+        text_add_string(&p->html, "<td class=t>");
+        page_reason(p, json_text(m, "reason"));
+        text_add_string(&p->html, "</td></tr>\n");
     }
     text_format(
         &p->html, "</table></div>\n<p class=note>%s</p>\n",
@@ -336,12 +342,32 @@ static void section_why(struct page *p)
     page_expert_load(p);
 }
 
+/* Tasks that could not be asked. */
+static void left_out(struct page *p)
+{
+    const cJSON *m, *list = cJSON_GetObjectItem(p->figures, "left_out");
+    if (!cJSON_GetArraySize(list))
+        return;
+    text_format(&p->html, "<p>%s</p>\n<ul>", page_say(p, "값이 없는 점수:", "Scores that are missing:"));
+    cJSON_ArrayForEach(m, list) {
+        text_add_string(&p->html, "<li><code>");
+        page_escape(&p->html, json_text(m, "cell"));
+        text_add_string(&p->html, "</code>, ");
+        page_escape(&p->html, json_text(m, "metric"));
+        text_add_string(&p->html, ": ");
+        page_reason(p, json_text(m, "reason"));
+        text_add_string(&p->html, "</li>\n");
+    }
+    text_add_string(&p->html, "</ul>\n");
+}
+
 static void section_checks(struct page *p)
 {
     const cJSON *cell;
     page_heading(p, "8. 검사와 제외", "8. Checks and exclusions");
+    left_out(p);
     if (!cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "failed"))) {
-        page_paragraph(p, "모든 칸이 정상으로 끝났다. 제외한 측정은 없다.", "Every cell ended well; no measurement was excluded.");
+        page_paragraph(p, "모든 칸이 정상으로 끝났다. 제외한 칸은 없다.", "Every cell ended well; no cell was excluded.");
         return;
     }
     text_add_string(&p->html, "<ul>");

@@ -113,3 +113,13 @@ void words_number(struct text *out, double value)
     else
         text_add_string(out, "–");
 }
+
+void words_count(struct text *out, double value)
+{
+    char digits[64];
+    snprintf(digits, sizeof digits, "%.0f", value);
+    if (isfinite(value) && fabs(value) < 1e18)
+        add_digits(out, digits);
+    else
+        text_add_string(out, "–");
+}

@@ -17,4 +17,7 @@ void words_add_exact(struct text *out, enum report_language language, enum word 
 /* A number for a table of measurements: whole digits by comma, three significant ones at least ("1,908", "19.6", "0.042"). */
 void words_number(struct text *out, double value);
 
+/* A count, all its digits by comma ("4,320", "12"). */
+void words_count(struct text *out, double value);
+
 #endif

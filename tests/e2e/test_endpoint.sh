@@ -24,9 +24,9 @@ row() { jq -e ".results[] | select(.task == \"$1\") | $2"; }
 check "eval by the engine, to compare with" bash -c "$(declare -f ours); ours --tasks $tasks --samples engine.jsonl --json >engine.json"
 check "through an endpoint by token ids" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks $tasks --samples ids.jsonl --json >ids.json"
 check "every item is equal to the last bit" cmp engine.jsonl ids.jsonl
-check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups, .fertility' engine.json) \
-    <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens)], .groups, .fertility' ids.json)
-check "what a server can't tell is null with a reason" jq -e '.expert_load == null and (.expert_load_reason | length > 0) and (.results | all(.computed_tokens == null and (.computed_tokens_reason | length > 0)))' ids.json
+check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens, .distinct_tokens, .distinct_tokens_reason)], .groups, .fertility' engine.json) \
+    <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens, .distinct_tokens, .distinct_tokens_reason)], .groups, .fertility' ids.json)
+check "what a server can't tell is null with a reason" jq -e '.expert_load == null and (.expert_load_reason | length > 0) and (.results | all(.computed_tokens == null and (.computed_tokens_reason | length > 0) and .distinct_tokens == null and (.distinct_tokens_reason | length > 0)))' ids.json
 check "the record says how it was asked" jq -e '.model == "small" and .endpoint.asked_by == "token ids" and .endpoint.scores_texts and .endpoint.score_max_tokens == 0' ids.json
 check "through an endpoint by texts" bash -c "base=$base; $(declare -f theirs); theirs plain --tasks $tasks --samples texts.jsonl --json >texts.json"
 check "by texts, items are equal to the last bit, too" cmp <(grep -v '"task":"wikitext"' engine.jsonl) texts.jsonl
@@ -64,6 +64,40 @@ refuse 2 'name one in --endpoint-model' theirs two --tasks builtin_ko_particles
 check "a model that is named" bash -c "base=$base; $(declare -f theirs); theirs two --endpoint-model large --tasks builtin_ko_particles --limit 1 --json | jq -e '.model == \"large\"'"
 refuse 2 'is not its own' theirs plain --tokenizer "$goldens/olmoe_q8_0/model.gguf" --tasks builtin_ko_particles --json
 refuse 2 'cannot be opened' theirs plain --tokenizer nothing.gguf --tasks builtin_ko_particles --json
+
+# a plan whose models are servers, beside the same one here
+cat >served.json <<JSON
+{"schema": "jeoul/plan/1", "name": "served", "limits": false,
+ "models": [{"id": "here", "file": "served.gguf"}, {"id": "ids", "endpoint": {"url": "$base/plain/v1", "tokenizer": "served.gguf"}},
+            {"id": "texts", "endpoint": {"url": "$base/plain/v1", "parallel": 2}}, {"id": "written", "endpoint": {"url": "$base/refuses-echo/v1"}},
+            {"id": "keyed", "endpoint": {"url": "$base/key/v1"}}, {"id": "page", "endpoint": {"url": "$base/html/v1"}}],
+ "bench": [{"prompt": 4, "generate": 1, "threads": 1}],
+ "eval": [{"tasks": ["builtin_ko_particles", "mmlu_anatomy_generative"], "data": "ends", "limit": 8}],
+ "compare": [{"what": "experts", "model": "ids", "against": "here"}]}
+JSON
+JEOUL_API_KEY=sesame "$JEOUL" run served.json --out served >served.out 2>served.err
+check "a server that fails makes exit code 1" test $? -eq 1
+check "the cells of the server that fails say why, the others are there" jq -e '[.cells[] | select(.state == "failed") | [.model, (.reason | test("web page"))]] == [["page", true], ["page", true]] and ([.cells[] | select(.state == "ok")] | length) == 15' served/run.json
+check "a server's scores are those of the engine, item by item" jq -e '[.measurements[] | select(.metric == "acc" and .value != null)] | map(.labels.right) | length == 4 and (unique | length == 1)' served/run.json
+check "and so is what it writes" jq -e '[.measurements[] | select(.metric == "exact_match") | .value] | length == 5 and (unique | length == 1)' served/run.json
+check "its tokens are known by ids, and null by texts" jq -e '[.measurements[] | select(.metric == "fertility" and .labels.task == "builtin_ko_particles") | [(.cell | split("/")[1]), .value != null, (.reason // "" | test("tokenizer is its own"))]] == [["here", true, false], ["ids", true, false], ["texts", false, true], ["keyed", false, true]]' served/run.json
+check "what it can't do is null, with its words" jq -e '[.measurements[] | select(.metric == "acc" and .value == null) | [.cell, (.reason | test("Only no echo"))]] == [["eval/written/builtin_ko_particles", true]]' served/run.json
+check "the record says where its models are" jq -e '[.models[] | .endpoint.asked_by] == [null, "token ids", "text", "text", "text"] and all(.models[1:][]; .name == "small")' served/run.json
+check "only the model here is benched" jq -e '[.cells[] | select(.kind == "bench") | .model] | unique == ["here"]' served/run.json
+check "figures guess nothing of what is missing" jq -e '(.accuracy | map(select(.language == "ko") | [.model, .fertility == null])) == [["here", false], ["ids", false], ["texts", true], ["keyed", true]] and
+    (.left_out | length == 1) and (.weighed | map([.model, .active_bytes == null]) == [["ids", true], ["here", false]]) and (.pairs[0].rows[0].difference.value == 0)' served/figures.json
+check "both pages say what was left out, and whose models they are" bash -c 'for l in ko en; do grep -q "eval/written/builtin_ko_particles</code>, acc: .*Only no echo" served/report.$l.html || exit 1; done
+    grep -q "small, server http://127.0.0.1" served/report.en.html && ! grep -qw nan served/report.*.html'
+check "a key is nowhere in a run" bash -c '! grep -rq sesame served served.out served.err'
+bad_served() { # WORDS ENDPOINT MORE
+    printf '{"schema": "jeoul/plan/1", "models": [{"id": "s", "endpoint": %s}]%s}' "$2" "$3" >bad.json
+    refuse 2 "$1" "$JEOUL" run bad.json --out bad
+}
+bad_served 'models[0].endpoint.url: an address' '{"url": "http://me:sesame@host/v1"}' ''
+bad_served 'models[0].endpoint.url: an address' '{"url": "host:8000"}' ''
+bad_served 'did you mean "model"?' '{"url": "http://host", "modell": "x"}' ''
+bad_served 'bench[0].models: "s" is an endpoint' '{"url": "http://host"}' ', "bench": [{"models": ["s"]}]'
+bad_served "threads and backend are its server's" '{"url": "http://host"}' ', "eval": [{"tasks": ["x"], "threads": 2}]'
 
 exec 8>&- # the server ends
 wait "$answerer" 2>/dev/null || true

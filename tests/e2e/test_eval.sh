@@ -24,19 +24,19 @@ done
 reversed=$(tr ',' '\n' <<<"$both$more" | tac | paste -sd,)
 check "no item depends on the order of tasks" bash -c "$(declare -f items); $(declare -p data); items other.jsonl --tasks $reversed && cmp run.jsonl other.jsonl"
 
-# Killed in the middle, again and again: the journal has what was answered, and the end is the same.
+# Ended in the middle of a line, again and again: the journal has what was answered, and the end is the same.
 whole=(-m eval.gguf --tasks builtin_ko,builtin_en)
 check "a run without a break" "$JEOUL" eval "${whole[@]}" --samples whole.jsonl
-lines() { wc -l 2>/dev/null <kill.journal || echo 0; }
-killed=0
-for more_lines in 20 60 100; do
-    "$JEOUL" eval "${whole[@]}" --alone --rows 1 -t 1 --resume kill.journal >/dev/null 2>&1 &
-    pid=$!
-    while kill -0 $pid 2>/dev/null && [ "$(lines)" -lt $more_lines ]; do :; done
-    kill -9 $pid 2>/dev/null && killed=$((killed + 1))
-    wait $pid 2>/dev/null
-done
-check "it was killed three times before its end" test "$killed" -eq 3 -a "$(lines)" -lt 456
+ended() { # KIB OPTIONS…: by the signal for a file of more than that, 25
+    local kib=$1
+    shift
+    bash -c 'ulimit -c 0; ulimit -f "$0"; exec "$@"' "$kib" "$JEOUL" eval "${whole[@]}" --resume kill.journal "$@"
+    [ $? -eq $((128 + 25)) ] && [ "$(wc -c <kill.journal)" -eq $((kib * 1024)) ]
+}
+check "a run ends with its journal's last line torn off" ended 8 --alone
+check "and again, in other steps" ended 24 --rows 7
+check "and a third time" ended 48 -t 1
+check "items are left to be done" test "$(wc -l <kill.journal)" -lt 456
 check "it goes on to the end" bash -c "$JEOUL eval ${whole[*]} --resume kill.journal --samples resumed.jsonl --json >resumed.json"
 check "items were taken from the journal" jq -e '[.results[].resumed_items] | add >= 100' resumed.json
 check "a killed run's items are those of one without a break" cmp whole.jsonl resumed.jsonl
@@ -52,6 +52,10 @@ check "tokens are those of contexts and continuations" bash -c "jq -s -e --slurp
     ([.[] | select(.language == \"en\") | .context_tokens + (.continuation_tokens | add)] | add) == (\$result[0].fertility[] | select(.language == \"en\") | .tokens)' f.jsonl"
 check "fertility is by character, word and byte" jq -e '.fertility | length == 2 and all((.tokens_per_1000_characters - 1000 * .tokens / .characters | fabs) < 1e-9 and
     (.tokens_per_word - .tokens / .words | fabs) < 1e-9 and (.tokens_per_byte - .tokens / .bytes | fabs) < 1e-9)' f.json
+
+check "what is computed is what has different beginnings" jq -e '.results | length == 3 and all(.distinct_tokens < .prompt_tokens and .computed_tokens == .distinct_tokens)' f.json
+check "one by one, nothing is shared, and so said" bash -c "$JEOUL eval -m eval.gguf --tasks builtin_ko_particles --limit 3 --alone --json |
+    jq -e '.results[0] | .computed_tokens == .prompt_tokens and .distinct_tokens == null and (.distinct_tokens_reason | length > 0)'"
 
 # Expert load: every computed token goes to as many experts as the model says, in every layer.
 check "expert load counts the computed tokens" bash -c "jq -e '([.results[] | select(.language == \"ko\").computed_tokens] | add) as \$n |

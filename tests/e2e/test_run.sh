@@ -96,7 +96,7 @@ bad_plan() {
     refuse 2 "$1" "$JEOUL" run bad.json --out bad
 }
 bad_plan 'did you mean "models"?' '{"schema": "jeoul/plan/1", "model": []}'
-bad_plan 'a "file", a "builtin" or a "synth"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "builtin": "jeoul-moe"}]}'
+bad_plan 'a "file", a "builtin", a "synth" or an "endpoint"' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "builtin": "jeoul-moe"}]}'
 bad_plan 'is for a "builtin" model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "file": "x", "quant": "q4_0"}]}'
 bad_plan 'is not the name of a model' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "../x"}]}'
 bad_plan 'bench/models/jeoul-none.gguf is not found' '{"schema": "jeoul/plan/1", "models": [{"id": "a", "builtin": "jeoul-none"}]}'

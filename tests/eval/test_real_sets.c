@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "datasets/source.h"
+#include "eval/eval.h"
 #include "eval/prompt.h"
 
 #include <string.h>
@@ -162,4 +163,92 @@ Test(real_sets, each_has_the_items_that_it_should_have)
         eval_task_close(task[0]);
         free(task);
     }
+}
+
+/* --- what sharing beginnings can give ----------------------------------------------------------------------------------------------------
+ */
+
+/* Tokens of all requests, of those as many as have different beginnings, and of the parts. */
+struct shared {
+    double all, distinct, contexts, continuations;
+    size_t n;
+};
+
+static int32_t token_of(const struct request *r, int at)
+{
+    return at < r->n_context ? r->context[at] : r->continuation[at - r->n_context];
+}
+
+static int rows_of(const struct request *r)
+{
+    return r->n_context + r->n_continuation - 1;
+}
+
+static int same_rows(const struct request *a, const struct request *b)
+{
+    int n = rows_of(a) < rows_of(b) ? rows_of(a) : rows_of(b), same = 0;
+    while (same < n && token_of(a, same) == token_of(b, same))
+        same++;
+    return same;
+}
+
+static int by_rows(const void *left, const void *right)
+{
+    const struct request *a = left, *b = right;
+    int same = same_rows(a, b), more_a = rows_of(a) > same, more_b = rows_of(b) > same;
+    return more_a && more_b ? (token_of(a, same) > token_of(b, same)) - (token_of(a, same) < token_of(b, same)) : more_a - more_b;
+}
+
+/* Answers nothing of sense, and counts. */
+static bool count(void *self, struct request *requests, size_t n, bool (*done)(void *context, struct request *request, struct error *err),
+                  void *context, size_t *failed, struct error *err)
+{
+    struct shared *s = self;
+    struct request *sorted = malloc(n * sizeof *sorted);
+    memcpy(sorted, requests, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_rows);
+    *failed = 0;
+    s->n = n;
+    for (size_t i = 0; i < n; i++) {
+        s->all += rows_of(&sorted[i]);
+        s->distinct += rows_of(&sorted[i]) - (i ? same_rows(&sorted[i], &sorted[i - 1]) : 0);
+        s->contexts += sorted[i].n_context;
+        s->continuations += sorted[i].n_continuation;
+    }
+    free(sorted);
+    for (size_t i = 0; i < n; i++)
+        if (!done(context, &requests[i], err))
+            return false;
+    return true;
+}
+
+/* HellaSwag's endings are long beside what they share: by tokens alone, no scheduler makes it more than about twice as fast
+ * (docs/performance.md has these numbers). */
+Test(real_sets, hellaswag_shares_half_of_its_tokens)
+{
+    NEEDS_SHARED("goldens/vocab/ggml-vocab-qwen2.gguf");
+    NEEDS_SHARED("evalsets/hellaswag/INDEX.tsv");
+    struct error err = {0};
+    struct shared s = {0};
+    struct eval_result r;
+    struct model_file *file = model_file_open(shared_path("goldens/vocab/ggml-vocab-qwen2.gguf"), &err);
+    struct tokenizer *tokenizer = file ? tokenizer_open(file, &err) : NULL;
+    cr_assert_not_null(tokenizer, "%s", err.message);
+    struct eval_answerer answerer = {.tokenizer = tokenizer, .max_length = 4096, .answer = count, .self = &s};
+    struct eval_options options = {.shots = -1};
+    int n_tasks;
+    snprintf(data, sizeof data, "%s", shared_path("evalsets"));
+    struct eval_task **tasks = open_tasks("hellaswag", &n_tasks);
+    cr_assert_eq(n_tasks, 1);
+    cr_assert(eval_run_through(&answerer, tasks[0], &options, &r, &err), "%s", err.message);
+    cr_assert_eq(s.n, 4 * (size_t)r.n);
+    double c = s.contexts / (double)s.n, l = s.continuations / (double)s.n;
+    cr_log_warn("hellaswag: %d items, C %.4g, L %.4g tokens: 4 (C + L) / (C + 4 L) = %.4g, with endings that begin alike %.4g", r.n, c, l,
+                4 * (c + l) / (c + 4 * l), s.all / s.distinct);
+    cr_expect(s.all / s.distinct < 3);
+    eval_result_free(&r);
+    eval_task_close(tasks[0]);
+    free(tasks);
+    tokenizer_close(tokenizer);
+    model_file_close(file);
 }

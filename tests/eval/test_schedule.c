@@ -77,6 +77,30 @@ static struct schedule_counts answer(struct set *s, size_t kv_tokens, int max_ro
     return counts;
 }
 
+static int32_t token_of(const struct request *r, int at)
+{
+    return at < r->n_context ? r->context[at] : r->continuation[at - r->n_context];
+}
+
+/* Beginnings that no request before has, one by one. */
+static int64_t distinct_rows(const struct set *s)
+{
+    int64_t distinct = 0;
+    for (int i = 0; i < s->n; i++) {
+        const struct request *r = &s->requests[i];
+        int rows = r->n_context + r->n_continuation - 1, known = 0;
+        for (int j = 0; j < i; j++) {
+            const struct request *before = &s->requests[j];
+            int same = 0, most = before->n_context + before->n_continuation - 1;
+            while (same < rows && same < most && token_of(r, same) == token_of(before, same))
+                same++;
+            known = same > known ? same : known;
+        }
+        distinct += rows - known;
+    }
+    return distinct;
+}
+
 Test(schedule, scores_do_not_depend_on_sharing_steps_cache_or_threads)
 {
     static const struct {
@@ -93,6 +117,8 @@ Test(schedule, scores_do_not_depend_on_sharing_steps_cache_or_threads)
             shared = answer(&together, ways[w].kv_tokens, ways[w].max_rows, ways[w].threads, false);
             cr_expect_eq(shared.alone_rows, counts.alone_rows);
             cr_expect_lt(shared.computed_rows, counts.alone_rows);
+            cr_expect_eq(shared.distinct_rows, distinct_rows(&together));
+            cr_expect_geq(shared.computed_rows, shared.distinct_rows, "way %zu", w);
             for (int i = 0; i < REQUESTS; i++) {
                 cr_expect_eq(memcmp(&alone.requests[i].log_likelihood, &together.requests[i].log_likelihood, sizeof(double)), 0,
                              "way %zu, request %d: %.9g, alone %.9g", w, i, together.requests[i].log_likelihood,
