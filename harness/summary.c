@@ -30,7 +30,7 @@ void summary_print(const cJSON *figures)
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "accuracy")) {
         printf("%-16.16s %-8s %6.0f", json_text(row, "model"), json_text(row, "language"), json_real(row, "n"));
         print_interval(cJSON_GetObjectItem(row, "acc"), 100);
-        printf(" %6.1f\n", 100 * json_real(row, "chance"));
+        printf(" %6s\n", number_for_people(100 * json_real(row, "chance")));
     }
     printf("\n%-16s %-36s %9s  %s\n", "model", "cost (best configuration)", "won", "range");
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(figures, "cost")) {

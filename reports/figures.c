@@ -157,9 +157,44 @@ static void increase(cJSON *row, const char *key, double by)
         cJSON_SetNumberValue(value, value->valuedouble + by);
 }
 
+/* The same of a sum that is unknown as soon as one part of it is. */
+static void increase_or_lose(cJSON *row, const char *key, double by)
+{
+    if (isfinite(by))
+        increase(row, key, by);
+    else
+        cJSON_ReplaceItemInObject(row, key, cJSON_CreateNull());
+}
+
 static void add_ratio(cJSON *row, const char *key, double of, double by)
 {
     cJSON_AddItemToObject(row, key, by > 0 ? cJSON_CreateNumber(of / by) : cJSON_CreateNull());
+}
+
+/* What counts as accuracy: acc, and of what a model writes the exact match after the task's first filter. */
+static bool is_accuracy(const cJSON *row, const cJSON *m, const char *task)
+{
+    const char *metric = json_text(m, "metric");
+    return strcmp(metric, "acc") == 0 ||
+           (strcmp(metric, "exact_match") == 0 && !json_find(cJSON_GetObjectItem(row, "tasks"), "task", task));
+}
+
+/* Sums into shares. */
+static void conclude_accuracy(cJSON *row)
+{
+    double n = json_real(row, "n");
+    cJSON_AddItemToObject(row, "acc",
+                          n > 0 ? interval_json(statistics_wilson((uint64_t)json_real(row, "correct"), (uint64_t)n)) : cJSON_CreateNull());
+    if (!(n > 0))
+        cJSON_AddStringToObject(row, "acc_reason", "no task with right and wrong answers");
+    json_add_real(row, "acc_macro", json_real(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")),
+                  "no task with right and wrong answers");
+    json_add_real(row, "chance", json_real(row, "chance_sum") / n, "there is no guessing of what is written freely");
+    add_ratio(row, "fertility", 1000 * json_real(row, "tokens"), json_real(row, "characters"));
+    add_ratio(row, "fertility_words", json_real(row, "tokens"), json_real(row, "words"));
+    add_ratio(row, "fertility_bytes", json_real(row, "tokens"), json_real(row, "bytes"));
+    cJSON_DeleteItemFromObject(row, "chance_sum");
+    cJSON_DeleteItemFromObject(row, "macro_sum");
 }
 
 static void derive_accuracy(struct deriving *d)
@@ -179,13 +214,13 @@ static void derive_accuracy(struct deriving *d)
             increase(row, "words", json_real(labels, "words"));
             increase(row, "bytes", json_real(labels, "bytes"));
         }
-        if (strcmp(json_text(m, "metric"), "acc") != 0)
+        if (!is_accuracy(row, m, json_text(task, "name")))
             continue;
         double n = json_real(labels, "n"), correct = json_real(labels, "correct");
         increase(row, "n", n);
         increase(row, "correct", correct);
-        increase(row, "chance_sum", n * json_real(task, "chance"));
-        increase(row, "asked_tokens", asked_tokens(d, json_text(m, "cell"), json_text(task, "name")));
+        increase_or_lose(row, "chance_sum", n * json_real(task, "chance"));
+        increase_or_lose(row, "asked_tokens", asked_tokens(d, json_text(m, "cell"), json_text(task, "name")));
         increase(row, "macro_sum", correct / n);
         cJSON *one = cJSON_CreateObject();
         cJSON_AddStringToObject(one, "task", json_text(task, "name"));
@@ -196,17 +231,8 @@ static void derive_accuracy(struct deriving *d)
         cJSON_AddNumberToObject(one, "chance", json_real(task, "chance"));
         cJSON_AddItemToArray(cJSON_GetObjectItem(row, "tasks"), one);
     }
-    cJSON_ArrayForEach(row, rows) {
-        double n = json_real(row, "n");
-        cJSON_AddItemToObject(row, "acc", interval_json(statistics_wilson((uint64_t)json_real(row, "correct"), (uint64_t)n)));
-        cJSON_AddNumberToObject(row, "acc_macro", json_real(row, "macro_sum") / cJSON_GetArraySize(cJSON_GetObjectItem(row, "tasks")));
-        cJSON_AddNumberToObject(row, "chance", json_real(row, "chance_sum") / n);
-        add_ratio(row, "fertility", 1000 * json_real(row, "tokens"), json_real(row, "characters"));
-        add_ratio(row, "fertility_words", json_real(row, "tokens"), json_real(row, "words"));
-        add_ratio(row, "fertility_bytes", json_real(row, "tokens"), json_real(row, "bytes"));
-        cJSON_DeleteItemFromObject(row, "chance_sum");
-        cJSON_DeleteItemFromObject(row, "macro_sum");
-    }
+    cJSON_ArrayForEach(row, rows)
+        conclude_accuracy(row);
 }
 
 static struct interval read_interval(const cJSON *object)
