@@ -44,7 +44,7 @@ check "by chat" bash -c "base=$base; $(declare -f theirs row); theirs chat-only 
 
 for kind in busy@4 broken@4 cut@4 garbage@4; do
     # Retry-After is 7 s: once is enough
-    few=$([ "$kind" = busy@4 ] && echo 1 || echo 8)
+    few=$([ "$kind" = busy@4 ] && echo 1 || echo 4)
     check "trouble that passes ($kind) changes nothing" bash -c "base=$base; $(declare -f theirs); theirs $kind --tokenizer served.gguf --tasks builtin_ko_particles --limit $few --samples t.jsonl && cmp t.jsonl <(grep particles engine.jsonl | head -$few)"
 done
 check "a journal is gone on with" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --limit 5 --resume e.jsonl && theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --resume e.jsonl --samples r.jsonl --json | jq -e '.results[0].resumed_items == 5' && cmp r.jsonl <(grep particles engine.jsonl)"
@@ -86,6 +86,7 @@ check "the record says where its models are" jq -e '[.models[] | .endpoint.asked
 check "only the model here is benched" jq -e '[.cells[] | select(.kind == "bench") | .model] | unique == ["here"]' served/run.json
 check "figures guess nothing of what is missing" jq -e '(.accuracy | map(select(.language == "ko") | [.model, .fertility == null])) == [["here", false], ["ids", false], ["texts", true], ["keyed", true]] and
     (.left_out | length == 1) and (.weighed | map([.model, .active_bytes == null]) == [["ids", true], ["here", false]]) and (.pairs[0].rows[0].difference.value == 0)' served/figures.json
+check "what models write is accuracy without a chance of guessing" jq -e '[.accuracy[] | select(.language == "en") | [.model, .n, .chance, (.chance_reason | length > 0)]] == (["here", "ids", "texts", "written", "keyed"] | map([., 2, null, true]))' served/figures.json
 check "both pages say what was left out, and whose models they are" bash -c 'for l in ko en; do grep -q "eval/written/builtin_ko_particles</code>, acc: .*Only no echo" served/report.$l.html || exit 1; done
     grep -q "small, server http://127.0.0.1" served/report.en.html && ! grep -qw nan served/report.*.html'
 check "a key is nowhere in a run" bash -c '! grep -rq sesame served served.out served.err'

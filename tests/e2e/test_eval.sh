@@ -17,7 +17,7 @@ items() { # FILE OPTIONS…: the items of a run, sorted by task and number
 }
 check "a run" items run.jsonl --tasks "$both$more"
 check "a run has an item for each record" bash -c "test \$(wc -l <run.jsonl) -eq $((12 + $([ -n "$more" ] && echo 12 || echo 0)))"
-for options in "-t 1" "-t 2" "--rows 1" "--rows 7" "--cache 1500" "--alone" "--alone --rows 3 -t 1" "--no-pack"; do
+for options in "-t 1" "--rows 7" "--cache 1500" "--alone --rows 3 -t 1" "--no-pack"; do # more ways, and --rows 1: tests/eval/test_schedule.c
     # shellcheck disable=SC2086
     check "no item depends on $options" bash -c "$(declare -f items); $(declare -p data); items other.jsonl --tasks $both$more $options && cmp run.jsonl other.jsonl"
 done
@@ -26,7 +26,9 @@ check "no item depends on the order of tasks" bash -c "$(declare -f items); $(de
 
 # Ended in the middle of a line, again and again: the journal has what was answered, and the end is the same.
 whole=(-m eval.gguf --tasks builtin_ko,builtin_en)
-check "a run without a break" "$JEOUL" eval "${whole[@]}" --samples whole.jsonl
+check "a run without a break has scores and groups" bash -c "$JEOUL eval ${whole[*]} --samples whole.jsonl --json |
+    jq -e '(.groups | length == 2 and all(.n >= 200)) and (.results | all(.scores.acc | .ci95_low <= .value and .value <= .ci95_high and .stderr > 0))'"
+check "samples have a line for each item" test "$(wc -l <whole.jsonl)" -eq 456
 ended() { # KIB OPTIONS…: by the signal for a file of more than that, 25
     local kib=$1
     shift

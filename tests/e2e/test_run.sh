@@ -41,6 +41,7 @@ JSON
 check "a run of models that come with jeoul" env XDG_CACHE_HOME="$PWD/cache" "$JEOUL" run pairs.json --out pairs
 check "another type is made once, beside the synthetic models" bash -c "ls cache/jeoul/models/jeoul-student-q4_0-*.gguf | wc -l | grep -qx 1 && jq -e '[.models[] | .quantisation] == [\"Q8_0\", \"Q8_0\", \"Q4_0\"]' pairs/run.json"
 check "the run says which items are right" bash -c "jq -e '[.measurements[] | select(.metric == \"acc\")] | length == 5 and all((.labels.right | length) == .labels.n and ([.labels.right | scan(\"1\")] | length) == .labels.correct)' pairs/run.json"
+check "why there is no cost is said in the language of the page" bash -c "grep -q '속도를 재지 않음' pairs/report.ko.html && grep -q 'the speed was not measured' pairs/report.en.html && ! grep -q 'the speed was not measured' pairs/report.ko.html"
 check "distillation is weighed item by item, by set and over all" bash -c "jq -e '.pairs[0] | .reason == null and [.rows[] | [.set, .n]] == [[\"builtin\", 40], [\"confirm\", 28], [null, 68]] and all(.rows[]; .difference.low > 0 and .only_model_right > .only_against_right and .mcnemar_p < 0.01)' pairs/figures.json"
 check "models that answered nothing in common have a reason" bash -c "jq -e '.pairs[1] | .rows == [] and (.reason | length > 0)' pairs/figures.json"
 check "a correct answer has its price, or a reason" bash -c "jq -e '[.cost[] | select(.kind == \"correct_answers\")] | (.[0].krw | .low < .value and .value < .high and .low > 0) and .[2].krw == null and (.[2].reason | length > 0)' pairs/figures.json"
