@@ -1,11 +1,11 @@
 /* An OpenAI-compatible server that answers: see endpoint.h. What it offers is found once, by a text whose answer is checked as strictly as
  * every later one. */
 #include "bench/endpoint_answer.h"
+#include "bench/endpoint_inside.h"
 
 #include "base/http.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "bench/posts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +15,6 @@ enum { SEED = 1234, MOST_STOPS = 4, DEFAULT_PARALLEL = 8, DEFAULT_STALL_S = 600,
 
 /* Two scripts, digits and a line end: where tokenizers differ. */
 static const char probe_text[] = "저울은 무게를 12번 잽니다.\nThe scales weigh 12 times.";
-
-struct endpoint {
-    struct endpoint_options options;
-    char base[512], origin[512], model[256];
-    bool given_model;
-    int context_length;
-    bool scores;
-    char no_scores[1024];
-    int score_max_tokens;
-};
 
 /* --- one conversation --------------------------------------------------------------------------------------------------------------------
  */
@@ -47,7 +37,7 @@ static cJSON *prompt_of(const struct endpoint_question *q)
     return ids;
 }
 
-static void add_messages(cJSON *body, const char *text)
+void endpoint_add_messages(cJSON *body, const char *text)
 {
     cJSON *message = cJSON_CreateObject();
     cJSON_AddStringToObject(message, "role", "user");
@@ -64,7 +54,7 @@ static bool write_body(void *context, size_t i, struct text *out, struct error *
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "model", e->model);
     if (!score && e->options.chat)
-        add_messages(body, q->text);
+        endpoint_add_messages(body, q->text);
     else
         cJSON_AddItemToObject(body, "prompt", prompt_of(q));
     cJSON_AddNumberToObject(body, "max_tokens", score ? e->score_max_tokens : q->max_tokens);
@@ -137,24 +127,28 @@ static enum posts_verdict take(void *context, size_t i, const struct posts_answe
     return ok && (!a->done || a->done(a->context, i, err)) ? POSTS_TAKEN : POSTS_FAILED;
 }
 
-static bool ask(struct endpoint *e, const char *path, const struct posts_work *work, bool probing, size_t *failed, struct error *err)
+bool endpoint_send(const struct endpoint *e, const char *path, struct posts_place how, const struct posts_work *work, size_t *failed,
+                   struct error *err)
 {
     char url[600];
     snprintf(url, sizeof url, "%s/%s", e->base, path);
-    struct posts_place place = {.url = url,
-                                .origin = e->origin,
-                                .key = e->options.key,
-                                .parallel = e->options.parallel,
-                                .patience = e->options.patience,
-                                .probing = probing};
-    return posts_run(&place, work, failed, err);
+    how.url = url;
+    how.origin = e->origin;
+    how.key = e->options.key;
+    return posts_run(&how, work, failed, err);
+}
+
+static bool ask(const struct endpoint *e, const char *path, const struct posts_work *work, bool probing, size_t *failed, struct error *err)
+{
+    struct posts_place how = {.parallel = e->options.parallel, .patience = e->options.patience, .probing = probing};
+    return endpoint_send(e, path, how, work, failed, err);
 }
 
 bool endpoint_ask(struct endpoint *endpoint, struct endpoint_question *questions, size_t n,
                   bool (*done)(void *context, size_t i, struct error *err), void *context, size_t *failed, struct error *err)
 {
     struct asking asking = {endpoint, questions, done, context};
-    struct posts_work work = {n, write_body, take, &asking};
+    struct posts_work work = {.n = n, .body = write_body, .take = take, .context = &asking};
     bool chat = n && questions[0].kind == ENDPOINT_WRITE && endpoint->options.chat; // all are of one kind
     return ask(endpoint, chat ? "chat/completions" : "completions", &work, false, failed, err);
 }
@@ -237,7 +231,7 @@ static enum posts_verdict take_probe(void *context, size_t i, const struct posts
 static bool send_probe(struct endpoint *e, struct endpoint_question *question, struct probe *probe, struct error *err)
 {
     *probe = (struct probe){.asking = {.endpoint = e, .questions = question}};
-    struct posts_work work = {1, probe_body, take_probe, probe};
+    struct posts_work work = {.n = 1, .body = probe_body, .take = take_probe, .context = probe};
     return ask(e, "completions", &work, true, NULL, err);
 }
 

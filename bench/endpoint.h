@@ -66,4 +66,26 @@ struct endpoint_question {
 bool endpoint_ask(struct endpoint *endpoint, struct endpoint_question *questions, size_t n,
                   bool (*done)(void *context, size_t i, struct error *err), void *context, size_t *failed, struct error *err) MUST_CHECK;
 
+/* --- Load --------------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* So many requests, of which `parallel` are always on their way: each is sent when the one before it in its place is done (multi-stream).
+ */
+struct endpoint_load {
+    int words;      // of a prompt, drawn by the seed; no two begin alike, so that no cache of prefixes helps
+    int max_tokens; // to be written; the server may stop earlier
+    int requests, parallel;
+    uint64_t seed;
+};
+
+/* One request of a load; times of the monotonic clock. */
+struct endpoint_timing {
+    uint64_t sent_ns, first_ns, last_ns; // the request; the first and the last text that came, 0: it wrote nothing
+    int prompt_tokens, written_tokens; // as the server counts them, what was written by the endpoint's tokenizer if it has one; −1: unknown
+};
+
+/* Streams the answers of a load into timings[requests]. Nothing is tried again: a request that fails ends it, with what the server said. */
+bool endpoint_load(struct endpoint *endpoint, const struct endpoint_load *load, struct endpoint_timing *timings,
+                   struct error *err) MUST_CHECK;
+
 #endif

@@ -16,6 +16,7 @@ enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_RUNNING };
 
 struct slot {
     CURL *curl;
+    const struct posts_work *work;
     struct curl_slist *headers;
     enum slot_state state;
     size_t i;
@@ -52,6 +53,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     slot->too_large = slot->answer.length + n > POSTS_MAX_BYTES;
     if (slot->too_large)
         return 0;
+    if (slot->work->arrived)
+        slot->work->arrived(slot->work->context, slot->i, bytes, n);
     text_add(&slot->answer, bytes, n);
     return slot->answer.failed ? 0 : n;
 }
@@ -104,6 +107,8 @@ static bool start(struct posts *p, struct slot *slot)
         return error_set(p->err, ERROR_MACHINE, "out of memory for a request");
     slot->state = SLOT_RUNNING;
     p->n_running++;
+    if (p->work->sent)
+        p->work->sent(p->work->context, slot->i);
     return true;
 }
 
@@ -316,9 +321,11 @@ static bool open_slots(struct posts *p)
     p->multi = curl_multi_init();
     if (!p->slots)
         return false;
-    for (int k = 0; p->multi && k < p->n_slots; k++)
+    for (int k = 0; p->multi && k < p->n_slots; k++) {
+        p->slots[k].work = p->work;
         if (!(p->slots[k].curl = curl_easy_init()))
             return error_set(p->err, ERROR_MACHINE, "out of memory for requests");
+    }
     return p->multi || error_set(p->err, ERROR_MACHINE, "out of memory for requests");
 }
 

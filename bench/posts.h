@@ -35,6 +35,8 @@ struct posts_work {
     /* The body of request i, into an empty text. NULL: the requests are GETs. */
     bool (*body)(void *context, size_t i, struct text *out, struct error *err);
     enum posts_verdict (*take)(void *context, size_t i, const struct posts_answer *answer, struct error *err);
+    void (*sent)(void *context, size_t i);                                 // an attempt begins; may be NULL
+    void (*arrived)(void *context, size_t i, const char *bytes, size_t n); // bytes of an answer as they come; may be NULL
     void *context;
 };
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "bench/bench.h"
 #include "harness/cell_eval.h"
+#include "harness/cell_load.h"
 #include "harness/counters.h"
 #include "harness/energy.h"
 #include "harness/gpu_meter.h"
@@ -227,7 +228,7 @@ static bool run_model(const char *kind, const char *model, const char *path, con
 }
 
 /* A model that a server has: the plan's "endpoint", read strictly there. */
-static bool run_endpoint(const char *model, const cJSON *endpoint, const cJSON *config, cJSON *result, struct error *err)
+static bool run_endpoint(const char *kind, const char *model, const cJSON *endpoint, const cJSON *config, cJSON *result, struct error *err)
 {
     struct remote_options options = {.url = json_text(endpoint, "url"),
                                      .model = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "model")),
@@ -244,7 +245,8 @@ static bool run_endpoint(const char *model, const cJSON *endpoint, const cJSON *
         cJSON_AddStringToObject(info, "id", model);
         cJSON_AddStringToObject(info, "name", json_text(facts, "model"));
         cJSON_AddItemToObject(info, "endpoint", facts);
-        ok = cell_eval(&by, config, result, err);
+        ok = strcmp(kind, "load") == 0 ? cell_load(&remote, config, cJSON_GetObjectItem(result, "measurements"), err)
+                                       : cell_eval(&by, config, result, err);
     }
     remote_close(&remote);
     return ok;
@@ -264,7 +266,7 @@ static bool run_cell(const cJSON *specification, cJSON *result, struct error *er
         return run_limits(measurements, err);
     if (!model || (!path && !endpoint))
         return error_set(err, ERROR_INPUT, "cell: the specification names no model");
-    return endpoint ? run_endpoint(model, endpoint, config, result, err) : run_model(kind, model, path, config, result, err);
+    return endpoint ? run_endpoint(kind, model, endpoint, config, result, err) : run_model(kind, model, path, config, result, err);
 }
 
 static int run(struct cli *cli, struct error *err)

@@ -14,12 +14,14 @@
 
 enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_COMPARISONS = 64, MAX_CELLS = 100000 };
 
-static const char *const plan_keys[] = {"schema", "name", "models", "limits", "bench", "eval", "compare", "price", "cell", "nightly", NULL};
+static const char *const plan_keys[] = {"schema", "name",    "models", "limits", "bench",   "load",
+                                        "eval",   "compare", "price",  "cell",   "nightly", NULL};
 static const char *const model_keys[] = {"id", "file", "builtin", "quant", "synth", "endpoint", NULL};
 static const char *const endpoint_keys[] = {"url", "model", "tokenizer", "chat", "parallel", "timeout_s", "max_length", NULL};
 static const char *const synth_keys[] = {"shape", "quant", "seed", NULL};
 static const char *const bench_keys[] = {"models",  "prompt", "generate", "batch",  "threads",     "kv",
                                          "repeats", "warmup", "backend",  "device", "experts_cpu", NULL};
+static const char *const load_keys[] = {"models", "prompt", "generate", "concurrency", "requests", "repeats", NULL};
 static const char *const eval_keys[] = {"models", "tasks", "limit", "data", "threads", "backend", "device", "experts_cpu", NULL};
 static const char *const compare_keys[] = {"what", "model", "against", NULL};
 static const char *const price_keys[] = {"book", "system", NULL};
@@ -226,14 +228,17 @@ struct bench_part {
     bool models[MAX_MODELS];
 };
 
-/* What a server's load does is no figure of this kind. */
-static bool only_local(const struct plan *plan, const struct json_at *part, bool chosen[MAX_MODELS], struct error *err)
+/* The models of a part that only those that run here, or only servers, can have. */
+static bool chosen_of_a_kind(struct plan *plan, const struct json_at *part, bool served, bool chosen[MAX_MODELS], struct error *err)
 {
     struct json_at models = json_member(part, "models");
+    if (!chosen_models(plan, part, chosen, err))
+        return false;
     for (int m = 0; m < plan->n_models; m++)
-        if (chosen[m] && plan->models[m].endpoint) {
+        if (chosen[m] && (plan->models[m].endpoint != NULL) != served) {
             if (models.value)
-                return json_error(&models, err, "\"%s\" is an endpoint, which can be evaluated only", plan->models[m].id);
+                return json_error(&models, err, "\"%s\" is %s", plan->models[m].id,
+                                  served ? "no endpoint: \"bench\" measures it" : "an endpoint: \"load\" measures it");
             chosen[m] = false;
         }
     return true;
@@ -241,7 +246,7 @@ static bool only_local(const struct plan *plan, const struct json_at *part, bool
 
 static bool read_bench(struct plan *plan, const struct json_at *at, struct bench_part *p, struct error *err)
 {
-    return json_only(at, bench_keys, err) && chosen_models(plan, at, p->models, err) && only_local(plan, at, p->models, err) &&
+    return json_only(at, bench_keys, err) && chosen_of_a_kind(plan, at, false, p->models, err) &&
            (p->n_prompt = list_of(at, "prompt", 1, 1 << 20, 512, p->prompt, err)) > 0 &&
            (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
            (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
@@ -291,6 +296,58 @@ static bool read_benches(struct plan *plan, const struct json_at *root, struct e
         for (int i = 0; ok && i < count; i++)
             if (repeat <= parts[i].repeats)
                 ok = add_bench_cells(plan, &parts[i], repeat, err);
+    free(parts);
+    return ok;
+}
+
+struct load_part {
+    int64_t prompt, generate, concurrency[MAX_LIST], requests, repeats;
+    int n_concurrency;
+    bool models[MAX_MODELS];
+};
+
+static bool read_load(struct plan *plan, const struct json_at *at, struct load_part *p, struct error *err)
+{
+    return json_only(at, load_keys, err) && chosen_of_a_kind(plan, at, true, p->models, err) &&
+           (p->n_concurrency = list_of(at, "concurrency", 1, 256, 1, p->concurrency, err)) > 0 &&
+           number_of(at, "prompt", 1, 1 << 16, 128, &p->prompt, err) && number_of(at, "generate", 1, 1 << 16, 64, &p->generate, err) &&
+           number_of(at, "requests", 1, 100000, 64, &p->requests, err) && number_of(at, "repeats", 5, 1000, 5, &p->repeats, err);
+}
+
+static bool add_load_cells(struct plan *plan, const struct load_part *p, int repeat, struct error *err)
+{
+    for (int m = 0; m < plan->n_models; m++)
+        for (int c = 0; p->models[m] && c < p->n_concurrency; c++) {
+            cJSON *config = cJSON_CreateObject();
+            cJSON_AddNumberToObject(config, "prompt", (double)p->prompt);
+            cJSON_AddNumberToObject(config, "generate", (double)p->generate);
+            cJSON_AddNumberToObject(config, "concurrency", (double)p->concurrency[c]);
+            cJSON_AddNumberToObject(config, "requests", (double)p->requests);
+            const char *id = format_id(plan, err, "load/%s/w%lld-n%lld-c%lld-q%lld/r%d", plan->models[m].id, (long long)p->prompt,
+                                       (long long)p->generate, (long long)p->concurrency[c], (long long)p->requests, repeat);
+            if (!add_cell(plan, id, "load", m, repeat, config, err))
+                return false;
+        }
+    return true;
+}
+
+static bool read_loads(struct plan *plan, const struct json_at *root, struct error *err)
+{
+    struct json_at at = json_member(root, "load");
+    int count = 0, most = 0;
+    if (at.value && !json_array(&at, &count, err))
+        return false;
+    struct load_part *parts = memory_array((size_t)count, sizeof *parts, "plan", err);
+    bool ok = parts != NULL;
+    for (int i = 0; ok && i < count; i++) {
+        struct json_at element = json_element(&at, i);
+        ok = read_load(plan, &element, &parts[i], err);
+        most = ok && parts[i].repeats > most ? (int)parts[i].repeats : most;
+    }
+    for (int repeat = 1; ok && repeat <= most; repeat++)
+        for (int i = 0; ok && i < count; i++)
+            if (repeat <= parts[i].repeats)
+                ok = add_load_cells(plan, &parts[i], repeat, err);
     free(parts);
     return ok;
 }
@@ -424,9 +481,10 @@ static bool read_document(struct plan *plan, struct error *err)
         return false;
     if (probe && !add_cell(plan, format_id(plan, err, "limits"), "limits", -1, 0, cJSON_CreateObject(), err))
         return false;
-    if (!read_benches(plan, &root, err) || !read_evals(plan, &root, err) || !read_comparisons(plan, &root, err))
+    if (!read_benches(plan, &root, err) || !read_loads(plan, &root, err) || !read_evals(plan, &root, err) ||
+        !read_comparisons(plan, &root, err))
         return false;
-    return plan->n_cells > 0 || json_error(&root, err, "nothing to do: neither limits nor bench nor eval");
+    return plan->n_cells > 0 || json_error(&root, err, "nothing to do: neither limits nor bench nor load nor eval");
 }
 
 bool plan_read(const char *path, struct plan *out, struct error *err)

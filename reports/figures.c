@@ -10,6 +10,7 @@
 #include "reports/interval_json.h"
 #include "reports/model_pairs.h"
 #include "reports/reasons.h"
+#include "reports/served.h"
 #include "reports/statistics.h"
 
 #include <math.h>
@@ -393,7 +394,8 @@ cJSON *report_figures(const cJSON *run, const char *prices, struct error *err)
     derive_lists(&d);
     bool ok = derive_throughput(&d);
     derive_accuracy(&d);
-    ok = ok && derive_cost(&d, prices) && expert_load_derive(run, d.figures, err) && model_pairs_derive(run, d.figures, err);
+    ok = ok && derive_cost(&d, prices) && served_derive(run, d.figures, err) && expert_load_derive(run, d.figures, err) &&
+         model_pairs_derive(run, d.figures, err);
     if (ok)
         return d.figures;
     cJSON_Delete(d.figures);

@@ -59,6 +59,9 @@ void page_cost_chart(struct page *page);
 /* Expert load: charts, table and what they mean (page_experts.c). */
 void page_expert_load(struct page *page);
 
+/* The section on servers under load (page_served.c); nothing where the run has none. */
+void page_served(struct page *page);
+
 /* The section on pairs of models (page_pairs.c); nothing where the run compares none. */
 void page_pairs(struct page *page);
 

@@ -16,6 +16,8 @@ static const struct pair whole[REASON_COUNT] = {
     [REASON_NONE_RIGHT] = {"no answer was right", "맞힌 문항이 없음"},
     [REASON_TOKENS_UNTOLD] = {"the run doesn't tell how many tokens were asked", "물은 토큰 수가 기록에 없음"},
     [REASON_NO_COMMON_ITEM] = {"the two answered no item in common", "둘이 함께 푼 문항이 없음"},
+    [REASON_TOKENS_UNCOUNTED] = {"the server doesn't tell how many tokens that were", "서버가 토큰 수를 알려 주지 않음"},
+    [REASON_FEW_REQUESTS] = {"n too small: 64 requests are the floor", "요청이 64개보다 적어 값을 내지 않음"},
     [REASON_NO_COST] = {"no cost", "비용 없음"},
 };
 

@@ -2,7 +2,7 @@
 #ifndef JEOUL_REASONS_H
 #define JEOUL_REASONS_H
 
-/* The reasons that figures themselves give. */
+/* The reasons that figures themselves give, and that measurements of servers bring. */
 enum reason {
     REASON_NO_PRICE,
     REASON_NO_SPEED,
@@ -12,6 +12,8 @@ enum reason {
     REASON_TOKENS_UNTOLD,
     REASON_NO_COMMON_ITEM,
     REASON_NO_COST,
+    REASON_TOKENS_UNCOUNTED,
+    REASON_FEW_REQUESTS,
     REASON_COUNT
 };
 const char *reason_words(enum reason reason);

@@ -387,12 +387,14 @@ static void section_limits_and_method(struct page *p)
 {
     const cJSON *price = cJSON_GetObjectItem(p->figures, "price");
     page_heading(p, "9. 이 보고서가 보여 주지 않는 것", "9. What this does not show");
-    page_paragraph(
-        p,
-        "여러 사용자가 함께 쓸 때의 지연 시간과 비용, 다른 기계의 성능, 내장 문제 밖의 능력은 보여 주지 않는다. 비용은 시간당 가격만 "
-        "담으며 인건비와 부지는 뺐다.",
-        "Latency and cost under the load of many users, other machines, and abilities beyond the tasks above. Cost holds the price "
-        "of an hour only, no staff and no building.");
+    bool loaded = cJSON_GetArraySize(cJSON_GetObjectItem(p->figures, "served")) > 0;
+    text_format(&p->html, "<p>%s%s</p>\n",
+                loaded ? page_say(p, "정해진 속도로 들어오는 요청의 지연 시간, 여러 사용자가 함께 쓸 때의 비용",
+                                  "Latency of requests that arrive at a rate, cost under the load of many users")
+                       : page_say(p, "여러 사용자가 함께 쓸 때의 지연 시간과 비용", "Latency and cost under the load of many users"),
+                page_say(p, ", 다른 기계의 성능, 내장 문제 밖의 능력은 보여 주지 않는다. 비용은 시간당 가격만 담으며 인건비와 부지는 뺐다.",
+                         ", other machines, and abilities beyond the tasks above. Cost holds the price of an hour only, no staff and no "
+                         "building."));
     page_heading(p, "10. 방법과 출처", "10. Method and sources");
     page_paragraph(
         p,
@@ -435,6 +437,7 @@ static bool write_page(struct page *p)
     section_system(p);
     section_accuracy(p);
     section_throughput(p);
+    page_served(p);
     section_energy(p);
     section_cost(p);
     page_pairs(p);

@@ -205,6 +205,38 @@ static inline void completions_tokens(const struct completions *s, const cJSON *
         list->ids[list->count++] = id->valueint;
 }
 
+/* Server-sent events, a character each, and the usage behind them, as vLLM sends it when it is asked to. "unfinished": without the end,
+ * "mumbles": no JSON. */
+static inline void completions_stream(struct completions_exchange *x, bool chat, const char *text, const cJSON *usage)
+{
+    hostile_say(x->fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: a comment\n\n");
+    for (size_t n; *text && !completions_is(x, "says-nothing"); text += n) {
+        uint32_t point;
+        struct text event = {0};
+        n = (size_t)utf8_decode(text, strlen(text), &point);
+        char *piece = strndup(text, n);
+        cJSON *choice = cJSON_CreateObject(), *root = cJSON_CreateObject();
+        cJSON_AddStringToObject(chat ? cJSON_AddObjectToObject(choice, "delta") : choice, chat ? "content" : "text", piece);
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "choices"), choice);
+        char *printed = cJSON_PrintUnformatted(root);
+        text_format(&event, "data: %s\r\n\r\n", completions_is(x, "mumbles") ? "{" : printed);
+        hostile_send(x->fd, event.bytes, event.length / 2); // events come in pieces
+        hostile_send(x->fd, event.bytes + event.length / 2, event.length - event.length / 2);
+        free(piece);
+        free(printed);
+        cJSON_Delete(root);
+        text_free(&event);
+    }
+    char *counts = cJSON_PrintUnformatted(usage);
+    struct text end = {0};
+    if (!completions_is(x, "no-usage"))
+        text_format(&end, "data: {\"choices\": [], \"usage\": %s}\n\n", counts);
+    text_add_string(&end, completions_is(x, "unfinished") ? "\n" : "data: [DONE]\n\n");
+    hostile_send(x->fd, end.bytes, end.length);
+    text_free(&end);
+    free(counts);
+}
+
 static inline void completions_answer(struct completions_exchange *x, const cJSON *body, bool chat)
 {
     struct token_list list = {0};
@@ -241,7 +273,10 @@ static inline void completions_answer(struct completions_exchange *x, const cJSO
     char *printed = cJSON_PrintUnformatted(answer);
     x->server->at_once--; // before it can be followed by the next
     x->gone = true;
-    completions_send(x, 200, "", printed, strlen(printed));
+    if (cJSON_IsTrue(cJSON_GetObjectItem(body, "stream")) && !completions_is(x, "never-streams"))
+        completions_stream(x, chat, text.bytes, usage);
+    else
+        completions_send(x, 200, "", printed, strlen(printed));
     free(printed);
     cJSON_Delete(answer);
     token_list_free(&list);

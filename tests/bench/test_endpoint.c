@@ -335,3 +335,87 @@ Test(endpoint, stops_go_along_four_at_most)
     text_free(&question.written);
     endpoint_close(endpoint);
 }
+
+/* --- load */
+
+enum { LOADED = 7 };
+
+static bool load_kind(const char *kind, bool by_ids, struct endpoint_timing timings[LOADED], struct error *err)
+{
+    struct endpoint *endpoint = open_kind(kind, by_ids ? tokenizer : NULL, err);
+    cr_assert_not_null(endpoint, "%s: %s", kind, err->message);
+    struct endpoint_load load = {.words = 9, .max_tokens = 6, .requests = LOADED, .parallel = 3, .seed = 5};
+    bool ok = endpoint_load(endpoint, &load, timings, err);
+    endpoint_close(endpoint);
+    return ok;
+}
+
+static void check_timings(const char *kind, bool by_ids, bool told)
+{
+    struct error err = {0};
+    struct endpoint_timing timings[LOADED];
+    cr_assert(load_kind(kind, by_ids, timings, &err), "%s: %s", kind, err.message);
+    for (int i = 0; i < LOADED; i++) {
+        const struct endpoint_timing *t = &timings[i];
+        cr_expect(t->sent_ns > 0 && t->sent_ns < t->first_ns && t->first_ns <= t->last_ns, "%s, request %d", kind, i);
+        cr_expect(told ? t->prompt_tokens >= 9 : t->prompt_tokens == -1, "%s, request %d: %d", kind, i, t->prompt_tokens);
+        cr_expect(told || by_ids ? t->written_tokens >= 1 && t->written_tokens <= 18 : t->written_tokens == -1, "%s, request %d: %d", kind,
+                  i, t->written_tokens);
+    }
+}
+
+Test(endpoint, a_load_is_streamed_with_the_times_of_its_texts)
+{
+    check_timings("plain", false, true);
+    cr_expect_leq(server->most_at_once, 3);
+    cr_expect(strstr(server->body, "\"include_usage\":true"), "%s", server->body);
+    options.chat = true;
+    check_timings("plain", false, true);
+    options.chat = false;
+}
+
+Test(endpoint, what_a_server_does_not_count_is_unknown_but_for_the_texts_of_a_known_tokenizer)
+{
+    check_timings("no-usage", false, false);
+    check_timings("no-usage", true, false);
+}
+
+Test(endpoint, a_request_that_writes_nothing_has_no_times)
+{
+    struct error err = {0};
+    struct endpoint_timing timings[LOADED];
+    cr_assert(load_kind("says-nothing", true, timings, &err), "%s", err.message);
+    for (int i = 0; i < LOADED; i++)
+        cr_expect(timings[i].sent_ns && !timings[i].first_ns && !timings[i].last_ns && timings[i].written_tokens == 0);
+}
+
+Test(endpoint, no_two_prompts_of_a_load_begin_alike)
+{
+    struct error err = {0};
+    struct endpoint_timing timings[LOADED];
+    char first[64];
+    cr_assert(load_kind("plain", false, timings, &err), "%s", err.message);
+    snprintf(first, sizeof first, "%.50s", strstr(server->body, "\"prompt\""));
+    struct endpoint *endpoint = open_kind("plain", NULL, &err);
+    struct endpoint_load one = {.words = 9, .max_tokens = 6, .requests = 1, .parallel = 1, .seed = 5};
+    cr_assert(endpoint_load(endpoint, &one, timings, &err), "%s", err.message);
+    cr_expect_neq(memcmp(first, strstr(server->body, "\"prompt\""), 27), 0, "%s", first); // `"prompt":"` and the nonce
+    endpoint_close(endpoint);
+}
+
+Test(endpoint, a_load_that_fails_says_why_and_is_not_tried_again)
+{
+    static const char *const wrong[][2] = {{"never-streams@3", "nothing was streamed"},
+                                           {"unfinished@3", "ends without its [DONE]"},
+                                           {"mumbles@3", "no JSON"},
+                                           {"always-broken@3", "answers 503"},
+                                           {"html@3", "web page"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct error err = {0};
+        struct endpoint_timing timings[LOADED];
+        n_waits = 0;
+        cr_expect_not(load_kind(wrong[i][0], false, timings, &err), "%s", wrong[i][0]);
+        cr_expect(strstr(err.message, wrong[i][1]) && strstr(err.message, "of the load"), "%s: %s", wrong[i][0], err.message);
+        cr_expect_eq(n_waits, 0, "%s", wrong[i][0]);
+    }
+}

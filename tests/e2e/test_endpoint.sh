@@ -90,6 +90,23 @@ check "what models write is accuracy without a chance of guessing" jq -e '[.accu
 check "both pages say what was left out, and whose models they are" bash -c 'for l in ko en; do grep -q "eval/written/builtin_ko_particles</code>, acc: .*Only no echo" served/report.$l.html || exit 1; done
     grep -q "small, server http://127.0.0.1" served/report.en.html && ! grep -qw nan served/report.*.html'
 check "a key is nowhere in a run" bash -c '! grep -rq sesame served served.out served.err'
+# a plan that loads servers
+cat >load.json <<JSON
+{"schema": "jeoul/plan/1", "name": "load", "limits": false,
+ "models": [{"id": "counts", "endpoint": {"url": "$base/plain/v1"}}, {"id": "silent", "endpoint": {"url": "$base/no-usage/v1", "chat": true}},
+            {"id": "mute", "endpoint": {"url": "$base/says-nothing/v1"}}, {"id": "still", "endpoint": {"url": "$base/never-streams/v1"}}, {"id": "here", "file": "served.gguf"}],
+ "load": [{"models": ["counts"], "prompt": 6, "generate": 5, "concurrency": [1, 3], "requests": 64}, {"models": ["silent", "mute", "still"], "prompt": 4, "generate": 3, "requests": 2}]}
+JSON
+"$JEOUL" run load.json --out load >load.out 2>load.err
+check "a server that doesn't stream fails in its own cells" jq -e '[.cells[] | select(.state == "failed") | .model == "still" and (.reason | test("nothing was streamed"))] | length == 5 and all' load/run.json
+check "repeats of a load are interleaved, and each is a cell" jq -e '[.cells[].id][:4] == ["load/counts/w6-n5-c1-q64/r1", "load/counts/w6-n5-c3-q64/r1", "load/silent/w4-n3-c1-q2/r1", "load/mute/w4-n3-c1-q2/r1"] and (.cells | length == 25)' load/run.json
+check "tokens and times of a load are measured" jq -e '[.measurements[] | select(.cell == "load/counts/w6-n5-c3-q64/r1")] | length == 9 and all(.value > 0) and (map(select(.metric == "served_output") | .labels.tokens) | .[0] >= 64 and .[0] <= 320)' load/run.json
+check "what isn't told or is too little is null with a reason" jq -e '[.measurements[] | select(.cell == "load/silent/w4-n3-c1-q2/r1" and .value == null) | [.metric, .labels.statistic, (.reason | length > 0)]] == [["served_input", null, true], ["served_output", null, true], ["served_ttft", "p90", true], ["served_e2el", "p90", true], ["served_tpot", "median", true], ["served_tpot", "p90", true]]' load/run.json
+check "a load in which nothing is written has no figure, and reasons" jq -e '[.measurements[] | select(.cell == "load/mute/w4-n3-c1-q2/r1")] | length == 9 and all(.value == null and (.reason | length > 0))' load/run.json
+check "figures have a row for each load, with intervals over its repeats" jq -e '[.served[] | [.model, .concurrency, .repeats, (.output_tok_per_s | type), (.ttft_p90_ns | type)]] == [["counts", 1, 5, "object", "object"], ["counts", 3, 5, "object", "object"], ["silent", 1, 5, "null", "null"], ["mute", 1, 5, "null", "null"]] and
+    all(.served[:3][]; .ttft_ns.low <= .ttft_ns.value and .ttft_ns.value <= .ttft_ns.high and .ttft_ns.value <= .e2el_ns.value)' load/figures.json
+check "both pages have the loads, and why a figure is missing" bash -c "grep -q '4.1. Servers under load' load/report.en.html && grep -q 'how many tokens that were' load/report.en.html &&
+    grep -q '4.1. 서버 부하' load/report.ko.html && grep -q '서버가 토큰 수를 알려 주지 않음' load/report.ko.html && ! grep -q 'how many tokens' load/report.ko.html && ! grep -qw nan load/report.*.html"
 bad_served() { # WORDS ENDPOINT MORE
     printf '{"schema": "jeoul/plan/1", "models": [{"id": "s", "endpoint": %s}]%s}' "$2" "$3" >bad.json
     refuse 2 "$1" "$JEOUL" run bad.json --out bad
@@ -98,6 +115,9 @@ bad_served 'models[0].endpoint.url: an address' '{"url": "http://me:sesame@host/
 bad_served 'models[0].endpoint.url: an address' '{"url": "host:8000"}' ''
 bad_served 'did you mean "model"?' '{"url": "http://host", "modell": "x"}' ''
 bad_served 'bench[0].models: "s" is an endpoint' '{"url": "http://host"}' ', "bench": [{"models": ["s"]}]'
+bad_served 'load[0].repeats: 3 is outside' '{"url": "http://host"}' ', "load": [{"repeats": 3}]'
+printf '{"schema": "jeoul/plan/1", "models": [{"id": "t", "synth": {}}], "load": [{"models": ["t"]}]}' >bad.json
+refuse 2 'load[0].models: "t" is no endpoint' "$JEOUL" run bad.json --out bad
 bad_served "threads and backend are its server's" '{"url": "http://host"}' ', "eval": [{"tasks": ["x"], "threads": 2}]'
 
 exec 8>&- # the server ends
