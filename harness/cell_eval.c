@@ -103,9 +103,9 @@ static void add_routing(cJSON *measurements, const cJSON *load)
 static bool answer(const struct cell_answerer *by, const struct eval_task *task, const struct eval_options *options,
                    struct expert_load *load, struct eval_result *r, struct error *err)
 {
-    if (by->remote)
-        return eval_run_through(&by->remote->answerer, task, options, r, err);
     const struct opened *o = by->opened;
+    if (!o)
+        return eval_run_through(&by->remote->answerer, task, options, r, err);
     return expert_load_begin(load, o->engine, err) && eval_run(o->engine, o->tokenizer, task, options, r, err);
 }
 
@@ -126,7 +126,7 @@ static bool run_task(const struct cell_answerer *by, const struct eval_task *tas
         add_tokens(measurements, &info, &r);
     }
     eval_result_free(&r);
-    return ok && (by->remote || expert_load_end(load, by->opened->engine, info.language, err));
+    return ok && (!by->opened || expert_load_end(load, by->opened->engine, info.language, err));
 }
 
 static bool add_load(const struct expert_load *load, cJSON *result, struct error *err)
@@ -148,7 +148,7 @@ bool cell_eval(const struct cell_answerer *by, const cJSON *config, cJSON *resul
     struct eval_places places = {
         .tasks = task_files, .builtin = builtin, .data = cJSON_GetStringValue(cJSON_GetObjectItem(config, "data"))};
     struct eval_options options = {
-        .limit = cJSON_IsNumber(limit) ? limit->valueint : 0, .shots = -1, .max_length = by->remote ? by->remote->options.max_length : 0};
+        .limit = cJSON_IsNumber(limit) ? limit->valueint : 0, .shots = -1, .max_length = by->opened ? 0 : by->remote->options.max_length};
     struct expert_load load = {0};
     struct eval_task **tasks = NULL;
     int count = 0;

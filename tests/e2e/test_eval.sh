@@ -13,10 +13,10 @@ fi
 items() { # FILE OPTIONS…: the items of a run, sorted by task and number
     local file=$1
     shift
-    "$JEOUL" eval -m eval.gguf --limit 4 --max-length 600 "${data[@]}" --samples "$file.unsorted" "$@" >"$file.table" && jq -S -s -c 'sort_by(.task, .doc_index)[]' "$file.unsorted" >"$file"
+    "$JEOUL" eval -m eval.gguf --limit 2 --max-length 600 "${data[@]}" --samples "$file.unsorted" "$@" >"$file.table" && jq -S -s -c 'sort_by(.task, .doc_index)[]' "$file.unsorted" >"$file"
 }
 check "a run" items run.jsonl --tasks "$both$more"
-check "a run has an item for each record" bash -c "test \$(wc -l <run.jsonl) -eq $((12 + $([ -n "$more" ] && echo 12 || echo 0)))"
+check "a run has an item for each record" bash -c "test \$(wc -l <run.jsonl) -eq $((6 + $([ -n "$more" ] && echo 6 || echo 0)))"
 for options in "-t 1" "--rows 7" "--cache 1500" "--alone --rows 3 -t 1" "--no-pack"; do # more ways, and --rows 1: tests/eval/test_schedule.c
     # shellcheck disable=SC2086
     check "no item depends on $options" bash -c "$(declare -f items); $(declare -p data); items other.jsonl --tasks $both$more $options && cmp run.jsonl other.jsonl"

@@ -243,9 +243,10 @@ Test(real_sets, hellaswag_shares_half_of_its_tokens)
     cr_assert(eval_run_through(&answerer, tasks[0], &options, &r, &err), "%s", err.message);
     cr_assert_eq(s.n, 4 * (size_t)r.n);
     double c = s.contexts / (double)s.n, l = s.continuations / (double)s.n;
-    cr_log_warn("hellaswag: %d items, C %.4g, L %.4g tokens: 4 (C + L) / (C + 4 L) = %.4g, with endings that begin alike %.4g", r.n, c, l,
-                4 * (c + l) / (c + 4 * l), s.all / s.distinct);
-    cr_expect(s.all / s.distinct < 3);
+    cr_expect_float_eq(c, 31.24, 0.01, "%g tokens of context", c);
+    cr_expect_float_eq(l, 15.56, 0.01, "%g tokens of an ending", l);
+    cr_expect_float_eq(4 * (c + l) / (c + 4 * l), 2.003, 0.001);
+    cr_expect_float_eq(s.all / s.distinct, 2.248, 0.001, "%g with endings that begin alike", s.all / s.distinct);
     eval_result_free(&r);
     eval_task_close(tasks[0]);
     free(tasks);
