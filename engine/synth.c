@@ -217,7 +217,8 @@ static bool make_plan(struct plan *plan, const struct synth_shape *s, struct err
     c->n_kv_heads = s->n_kv_heads;
     c->head_dim = s->head_dim;
     c->n_experts = s->n_experts;
-    c->n_ff = s->n_ff;
+    *(s->n_experts ? &c->n_ff : &c->n_ff_dense) = s->n_ff;
+    c->n_dense_layers = s->n_experts ? 0 : s->n_layers;
     c->n_vocab = s->n_vocab;
     plan->model.layers = memory_array((size_t)s->n_layers, sizeof *plan->model.layers, "layers", err);
     return plan->model.layers && model_each_weight(&plan->model, plan_weight, plan, err);
@@ -246,8 +247,10 @@ static bool make_header(struct text *out, const struct plan *plan, const struct 
     gguf_put_number(h, ".feed_forward_length", (uint32_t)s->n_ff);
     gguf_put_number(h, ".attention.head_count", (uint32_t)s->n_heads);
     gguf_put_number(h, ".attention.head_count_kv", (uint32_t)s->n_kv_heads);
-    gguf_put_number(h, ".expert_count", (uint32_t)s->n_experts);
-    gguf_put_number(h, ".expert_used_count", (uint32_t)s->top_k);
+    if (s->n_experts) {
+        gguf_put_number(h, ".expert_count", (uint32_t)s->n_experts);
+        gguf_put_number(h, ".expert_used_count", (uint32_t)s->top_k);
+    }
     gguf_put_float(h, ".attention.layer_norm_rms_epsilon", qwen ? 1e-6f : 1e-5f);
     gguf_put_float(h, ".rope.freq_base", (float)s->rope_base);
     if (qwen) {
@@ -255,7 +258,7 @@ static bool make_header(struct text *out, const struct plan *plan, const struct 
         gguf_put_number(h, ".attention.key_length", (uint32_t)s->head_dim);
         gguf_put_number(h, ".attention.value_length", (uint32_t)s->head_dim);
     }
-    bool ok = synth_vocabulary(h, s->n_vocab, qwen ? "qwen2" : "olmo", err);
+    bool ok = synth_vocabulary(h, s->n_vocab, qwen ? "qwen2" : s->n_experts ? "olmo" : "llama-bpe", err);
     gguf_put_head(out, plan->n_tensors, h);
     for (size_t i = 0; i < plan->n_tensors; i++) {
         const struct planned *tensor = &plan->tensors[i];

@@ -1,7 +1,9 @@
 /* Shapes of synthetic models: those that are built in, and files.
  *
  *     {"name": "mine", "arch": "qwen3moe", "layers": 4, "embedding": 512, "heads": 8, "kv_heads": 2, "head_dim": 64,
- *      "experts": 16, "top_k": 4, "expert_width": 256, "vocabulary": 4096, "context": 2048} */
+ *      "experts": 16, "top_k": 4, "expert_width": 256, "vocabulary": 4096, "context": 2048}
+ *
+ * Without experts ("experts": 0, "top_k": 0) expert_width is the width of the one feed-forward network that every layer has. */
 #include "engine/synth.h"
 
 #include "base/json.h"
@@ -16,6 +18,8 @@ static const struct synth_shape shapes[] = {
      1000000},
     {"qwen3-30b-a3b", "Qwen3-30B-A3B: 30.5 B parameters, 3.3 B active", "qwen3moe", 48, 2048, 32, 4, 128, 128, 8, 768, 151936, 40960,
      1000000},
+    {"tiny-llama", "a dense Llama in small, 5 M parameters", "llama", 4, 256, 4, 2, 64, 0, 0, 768, 4096, 2048, 500000},
+    {"llama-8b", "Llama-3-8B, dense: 8.0 B parameters", "llama", 32, 4096, 32, 8, 128, 0, 0, 14336, 128256, 8192, 500000},
 };
 
 enum { SHAPES = sizeof shapes / sizeof *shapes };
@@ -50,8 +54,8 @@ static bool read_shape(const char *path, const cJSON *document, struct arena *ar
                    {"heads", &out->n_heads, 1, 1024},
                    {"kv_heads", &out->n_kv_heads, 1, 1024},
                    {"head_dim", &out->head_dim, 2, 1024},
-                   {"experts", &out->n_experts, 1, 4096},
-                   {"top_k", &out->top_k, 1, 256},
+                   {"experts", &out->n_experts, 0, 4096},
+                   {"top_k", &out->top_k, 0, 256},
                    {"expert_width", &out->n_ff, 32, 1 << 20},
                    {"vocabulary", &out->n_vocab, 320, 1 << 20},
                    {"context", &out->context_length, 1, 1 << 24}};
@@ -64,8 +68,9 @@ static bool read_shape(const char *path, const cJSON *document, struct arena *ar
     at = json_member(&root, "arch");
     if (!json_string(&at, &arch, err))
         return false;
-    if (strcmp(arch, "olmoe") != 0 && strcmp(arch, "qwen3moe") != 0)
-        return json_error(&at, err, "\"%.32s\" is not an architecture that can be made up; olmoe and qwen3moe can", arch);
+    bool dense = strcmp(arch, "llama") == 0;
+    if (!dense && strcmp(arch, "olmoe") != 0 && strcmp(arch, "qwen3moe") != 0)
+        return json_error(&at, err, "\"%.32s\" is not an architecture that can be made up; olmoe, qwen3moe and llama can", arch);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t value;
         at = json_member(&root, numbers[i].key);
@@ -78,8 +83,11 @@ static bool read_shape(const char *path, const cJSON *document, struct arena *ar
         return false;
     if (out->n_heads % out->n_kv_heads || out->head_dim % 2 || out->top_k > out->n_experts)
         return json_error(&root, err, "heads must be a multiple of kv_heads, head_dim even, and top_k at most experts");
-    if (out->head_dim * out->n_heads != out->n_embd && strcmp(arch, "olmoe") == 0)
-        return json_error(&root, err, "olmoe needs heads × head_dim = embedding");
+    if (out->head_dim * out->n_heads != out->n_embd && strcmp(arch, "qwen3moe") != 0)
+        return json_error(&root, err, "%s needs heads × head_dim = embedding", arch);
+    if (dense ? out->n_experts || out->top_k : !out->n_experts || !out->top_k)
+        return json_error(&root, err, dense ? "llama has no experts here: experts and top_k must be 0" : "%s needs experts and top_k",
+                          arch);
     out->name = arena_copy(arena, name, strlen(name), err);
     out->arch = arena_copy(arena, arch, strlen(arch), err);
     out->summary = "from a file";

@@ -51,10 +51,10 @@ static void remove_directory(void)
 
 TestSuite(synth, .init = make_directory, .fini = remove_directory);
 
-static void write_tiny(const char *path, const char *quantisation, uint64_t seed, int threads)
+static void write_shape(const char *path, const char *shape, const char *quantisation, uint64_t seed, int threads)
 {
     struct error err = {0};
-    struct synth_options options = {.shape = "tiny", .quantisation = quantisation, .seed = seed, .threads = threads};
+    struct synth_options options = {.shape = shape, .quantisation = quantisation, .seed = seed, .threads = threads};
     cr_assert(synth_write(path, &options, &err), "%s", err.message);
 }
 
@@ -63,7 +63,7 @@ Test(synth, the_bytes_do_not_depend_on_the_threads)
     size_t n[3];
     char *bytes[3];
     for (int i = 0; i < 3; i++) { // the third has another seed
-        write_tiny(in_directory("model.gguf"), "q8_0", i == 2 ? 8 : 7, i == 1 ? 2 : 1);
+        write_shape(in_directory("model.gguf"), "tiny", "q8_0", i == 2 ? 8 : 7, i == 1 ? 2 : 1);
         bytes[i] = read_whole(in_directory("model.gguf"), &n[i]);
     }
     cr_expect_eq(n[0], n[1]);
@@ -75,12 +75,11 @@ Test(synth, the_bytes_do_not_depend_on_the_threads)
         free(bytes[i]);
 }
 
-Test(synth, files_open_and_run)
+static void files_open_and_run(const char *shape, const char *const *wanted)
 {
-    const char *const *wanted = synth_quantisations();
     for (size_t i = 0; wanted[i]; i++) {
         struct error err = {0};
-        write_tiny(in_directory("model.gguf"), wanted[i], 1, 2);
+        write_shape(in_directory("model.gguf"), shape, wanted[i], 1, 2);
         struct model_file *file = model_file_open(in_directory("model.gguf"), &err);
         cr_assert_not_null(file, "%s: %s", wanted[i], err.message);
         struct model_info info;
@@ -100,6 +99,18 @@ Test(synth, files_open_and_run)
         tokenizer_close(tokenizer);
         model_file_close(file);
     }
+}
+
+Test(synth, files_of_every_quantisation_open_and_run)
+{
+    files_open_and_run("tiny", synth_quantisations());
+}
+
+Test(synth, files_of_every_architecture_open_and_run)
+{
+    static const char *const shapes[] = {"tiny-qwen3", "tiny-llama"}, *const quantisations[] = {"q8_0", "q4_k_m", NULL};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        files_open_and_run(shapes[i], quantisations);
 }
 
 Test(synth, random_blocks_of_every_format_have_the_deviation_that_is_asked_for)
@@ -154,7 +165,7 @@ Test(synth, a_disk_that_fills_is_an_error_and_leaves_nothing)
 
 Test(synth, a_failure_leaves_the_file_that_was_there)
 {
-    write_tiny(in_directory("model.gguf"), "q8_0", 1, 1);
+    write_shape(in_directory("model.gguf"), "tiny", "q8_0", 1, 1);
     size_t n, m;
     char *before = read_whole(in_directory("model.gguf"), &n);
     struct error err = {0};
