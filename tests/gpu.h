@@ -13,7 +13,7 @@ enum { GPU_TEST_DEVICE = 0 };
 #define NEEDS_OPENCL()                                                                                                                     \
     do {                                                                                                                                   \
         struct error why = {0};                                                                                                            \
-        int devices = gpu_opencl.count(&why);                                                                                              \
+        int devices = gpu_opencl.count(&gpu_opencl, &why);                                                                                 \
         if (devices < 1)                                                                                                                   \
             cr_skip_test("skipped: no OpenCL device: %s", devices < 0 ? why.message : "none is registered");                               \
     } while (0)

@@ -248,11 +248,12 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
     gpu->device = options->device;
     gpu->experts_cpu = options->experts_cpu;
     gpu->driver = gpu_driver_named(options->backend);
-    int devices = check_rows(limits, err) && gpu->driver->load(err) ? gpu->driver->count(err) : -1;
+    int devices = check_rows(limits, err) && gpu->driver->load(gpu->driver, err) ? gpu->driver->count(gpu->driver, err) : -1;
     if (devices == 0)
         error_set(err, ERROR_INPUT, "%s has no devices; needed: %s", gpu->driver->name, gpu->driver->libraries);
-    if (devices > 0 && gpu->driver->describe(gpu->device, &gpu->facts, err) && (gpu->context = gpu->driver->open(gpu->device, err)) &&
-        choose_products(gpu, options->exact, err) && gpu_open_rows(gpu, err) && make_room(gpu, err) && gpu_cpu_open(gpu, options, err))
+    if (devices > 0 && gpu->driver->describe(gpu->driver, gpu->device, &gpu->facts, err) &&
+        (gpu->context = gpu->driver->open(gpu->driver, gpu->device, err)) && choose_products(gpu, options->exact, err) &&
+        gpu_open_rows(gpu, err) && make_room(gpu, err) && gpu_cpu_open(gpu, options, err))
         return &gpu->base;
     gpu_close(&gpu->base);
     return NULL;

@@ -8,7 +8,6 @@ enum {
     CUDA_ERROR_NO_DEVICE = 100,
     CUDA_ERROR_STUB_LIBRARY = 34,
     CUDA_ERROR_SYSTEM_DRIVER_MISMATCH = 803,
-    ATTRIBUTE_LOCAL_BYTES = 8,
     ATTRIBUTE_UNITS = 16,
     ATTRIBUTE_MAJOR = 75,
     ATTRIBUTE_MINOR = 76,
@@ -21,8 +20,7 @@ static int (*get_attribute)(int *, int, int);
 static int (*get_error_name)(int, const char **);
 static int (*get_version)(int *);
 
-static bool load(struct error *);
-static bool load_compiler(struct error *);
+static struct twin cuda;
 
 static const char *error_name(int code)
 {
@@ -59,12 +57,10 @@ static int leave(twin_handle context, int device)
 static bool details(int device, struct gpu_facts *facts, struct error *err)
 {
     enum { AMPERE = 8 };
-    int major = 0, minor = 0, driver = 0, local = 0;
+    int major = 0, minor = 0, driver = 0;
     if (get_attribute(&major, ATTRIBUTE_MAJOR, device) != 0 || get_attribute(&minor, ATTRIBUTE_MINOR, device) != 0 ||
-        get_attribute(&facts->units, ATTRIBUTE_UNITS, device) != 0 || get_attribute(&local, ATTRIBUTE_LOCAL_BYTES, device) != 0 ||
-        get_version(&driver) != 0)
+        get_attribute(&facts->units, ATTRIBUTE_UNITS, device) != 0 || get_version(&driver) != 0)
         return error_set(err, ERROR_MACHINE, "CUDA: the device does not tell its attributes");
-    facts->local_bytes = (uint64_t)local;
     facts->tensor_cores = major >= AMPERE;
     snprintf(facts->version, sizeof facts->version, "compute %d.%d, driver for CUDA %d.%d", major, minor, driver / 1000,
              driver % 1000 / 10);
@@ -82,9 +78,53 @@ static size_t options(int device, char (*out)[32])
     return 3;
 }
 
+static const char *const driver_names[] = {"libcuda.so.1", NULL};
+static const struct gpu_symbol driver_symbols[] = {
+    {"cuInit", (void **)&cuda.f.init},
+    {"cuDriverGetVersion", (void **)&get_version},
+    {"cuGetErrorName", (void **)&get_error_name},
+    {"cuDeviceGetCount", (void **)&cuda.f.device_count},
+    {"cuDeviceGet", (void **)&cuda.f.device_get},
+    {"cuDeviceGetName", (void **)&cuda.f.device_name},
+    {"cuDeviceTotalMem_v2", (void **)&cuda.f.device_memory},
+    {"cuDeviceGetPCIBusId", (void **)&cuda.f.device_bus},
+    {"cuDeviceGetAttribute", (void **)&get_attribute},
+    {"cuDevicePrimaryCtxRetain", (void **)&primary_retain},
+    {"cuDevicePrimaryCtxRelease_v2", (void **)&primary_release},
+    {"cuCtxSetCurrent", (void **)&set_current},
+    {"cuMemGetInfo_v2", (void **)&cuda.f.memory_info},
+    {"cuMemAlloc_v2", (void **)&cuda.f.memory_new},
+    {"cuMemFree_v2", (void **)&cuda.f.memory_free},
+    {"cuMemcpyHtoDAsync_v2", (void **)&cuda.f.write},
+    {"cuMemcpyDtoHAsync_v2", (void **)&cuda.f.read},
+    {"cuMemsetD32Async", (void **)&cuda.f.set_words},
+    {"cuStreamCreate", (void **)&cuda.f.stream_new},
+    {"cuStreamDestroy_v2", (void **)&cuda.f.stream_free},
+    {"cuStreamSynchronize", (void **)&cuda.f.stream_wait},
+    {"cuModuleLoadData", (void **)&cuda.f.module_load},
+    {"cuModuleUnload", (void **)&cuda.f.module_unload},
+    {"cuModuleGetFunction", (void **)&cuda.f.function_get},
+    {"cuLaunchKernel", (void **)&cuda.f.launch},
+    {"cuStreamBeginCapture_v2", (void **)&cuda.f.capture_begin},
+    {"cuStreamEndCapture", (void **)&cuda.f.capture_end},
+    {"cuGraphInstantiateWithFlags", (void **)&cuda.f.graph_instantiate},
+    {"cuGraphLaunch", (void **)&cuda.f.graph_launch},
+    {"cuGraphExecDestroy", (void **)&cuda.f.graph_executable_free},
+    {"cuGraphDestroy", (void **)&cuda.f.graph_free},
+};
+
+static const char *const compiler_names[] = {
+    "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so", NULL};
+static const struct gpu_symbol compiler_symbols[] = {
+    {"nvrtcCreateProgram", (void **)&cuda.f.program_new},           {"nvrtcCompileProgram", (void **)&cuda.f.program_compile},
+    {"nvrtcGetProgramLogSize", (void **)&cuda.f.program_log_bytes}, {"nvrtcGetProgramLog", (void **)&cuda.f.program_log},
+    {"nvrtcGetCUBINSize", (void **)&cuda.f.program_binary_bytes},   {"nvrtcGetCUBIN", (void **)&cuda.f.program_binary},
+    {"nvrtcDestroyProgram", (void **)&cuda.f.program_free},
+};
+
 static struct twin cuda = {.name = "CUDA",
-                           .load = load,
-                           .load_compiler = load_compiler,
+                           .driver = {driver_names, driver_symbols, sizeof driver_symbols / sizeof *driver_symbols},
+                           .compiler = {compiler_names, compiler_symbols, sizeof compiler_symbols / sizeof *compiler_symbols},
                            .error_name = error_name,
                            .init_reason = init_reason,
                            .no_device = CUDA_ERROR_NO_DEVICE,
@@ -94,93 +134,10 @@ static struct twin cuda = {.name = "CUDA",
                            .details = details,
                            .options = options};
 
-static bool load(struct error *err)
-{
-    static const char *const names[] = {"libcuda.so.1", NULL};
-    static const struct gpu_symbol symbols[] = {
-        {"cuInit", (void **)&cuda.f.init},
-        {"cuDriverGetVersion", (void **)&get_version},
-        {"cuGetErrorName", (void **)&get_error_name},
-        {"cuDeviceGetCount", (void **)&cuda.f.device_count},
-        {"cuDeviceGet", (void **)&cuda.f.device_get},
-        {"cuDeviceGetName", (void **)&cuda.f.device_name},
-        {"cuDeviceTotalMem_v2", (void **)&cuda.f.device_memory},
-        {"cuDeviceGetPCIBusId", (void **)&cuda.f.device_bus},
-        {"cuDeviceGetAttribute", (void **)&get_attribute},
-        {"cuDevicePrimaryCtxRetain", (void **)&primary_retain},
-        {"cuDevicePrimaryCtxRelease_v2", (void **)&primary_release},
-        {"cuCtxSetCurrent", (void **)&set_current},
-        {"cuMemGetInfo_v2", (void **)&cuda.f.memory_info},
-        {"cuMemAlloc_v2", (void **)&cuda.f.memory_new},
-        {"cuMemFree_v2", (void **)&cuda.f.memory_free},
-        {"cuMemcpyHtoDAsync_v2", (void **)&cuda.f.write},
-        {"cuMemcpyDtoHAsync_v2", (void **)&cuda.f.read},
-        {"cuMemcpyDtoDAsync_v2", (void **)&cuda.f.copy},
-        {"cuMemsetD32Async", (void **)&cuda.f.set_words},
-        {"cuStreamCreate", (void **)&cuda.f.stream_new},
-        {"cuStreamDestroy_v2", (void **)&cuda.f.stream_free},
-        {"cuStreamSynchronize", (void **)&cuda.f.stream_wait},
-        {"cuModuleLoadData", (void **)&cuda.f.module_load},
-        {"cuModuleUnload", (void **)&cuda.f.module_unload},
-        {"cuModuleGetFunction", (void **)&cuda.f.function_get},
-        {"cuLaunchKernel", (void **)&cuda.f.launch},
-        {"cuStreamBeginCapture_v2", (void **)&cuda.f.capture_begin},
-        {"cuStreamEndCapture", (void **)&cuda.f.capture_end},
-        {"cuGraphInstantiateWithFlags", (void **)&cuda.f.graph_instantiate},
-        {"cuGraphLaunch", (void **)&cuda.f.graph_launch},
-        {"cuGraphExecDestroy", (void **)&cuda.f.graph_executable_free},
-        {"cuGraphDestroy", (void **)&cuda.f.graph_free},
-    };
-    static void *library;
-    if (!library)
-        library = gpu_library_open(names, symbols, sizeof symbols / sizeof *symbols, err);
-    return library != NULL;
-}
-
-static bool load_compiler(struct error *err)
-{
-    static const char *const names[] = {
-        "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so", NULL};
-    static const struct gpu_symbol symbols[] = {
-        {"nvrtcCreateProgram", (void **)&cuda.f.program_new},           {"nvrtcCompileProgram", (void **)&cuda.f.program_compile},
-        {"nvrtcGetProgramLogSize", (void **)&cuda.f.program_log_bytes}, {"nvrtcGetProgramLog", (void **)&cuda.f.program_log},
-        {"nvrtcGetCUBINSize", (void **)&cuda.f.program_binary_bytes},   {"nvrtcGetCUBIN", (void **)&cuda.f.program_binary},
-        {"nvrtcDestroyProgram", (void **)&cuda.f.program_free},
-    };
-    static void *library;
-    if (!library)
-        library = gpu_library_open(names, symbols, sizeof symbols / sizeof *symbols, err);
-    return library != NULL;
-}
-
-static int count(struct error *err)
-{
-    return twin_count(&cuda, err);
-}
-
-static bool describe(int device, struct gpu_facts *facts, struct error *err)
-{
-    return twin_describe(&cuda, device, facts, err);
-}
-
-static struct gpu_context *open_context(int device, struct error *err)
-{
-    return twin_open(&cuda, device, err);
-}
-
-static bool ready(struct error *err)
-{
-    return twin_ready(&cuda, err);
-}
-
 const struct gpu_driver gpu_cuda = {.name = "cuda",
                                     .libraries = "libcuda.so.1 (the driver's) and libnvrtc.so.13, .12 or .11.2",
-                                    .load = ready,
-                                    .load_compiler = load_compiler,
-                                    .count = count,
-                                    .describe = describe,
-                                    .open = open_context,
-                                    TWIN_DRIVER_REST,
+                                    .twin = &cuda,
+                                    TWIN_DRIVER,
                                     .graph_new = twin_graph_new,
                                     .graph_run = twin_graph_run,
                                     .graph_free = twin_graph_free};

@@ -19,7 +19,6 @@ struct gpu_facts {
     char version[256];                    // of driver and device: programs that were compiled for one are not used with another
     char bus[20];                         // its place on the PCI bus, "0000:3b:00.0"; "": the driver doesn't tell
     uint64_t memory_bytes, largest_bytes; // of all, of one allocation
-    uint64_t local_bytes;                 // that a group of threads may share
     int units;                            // multiprocessors
     bool tensor_cores;                    // the driver's dialect has a hardware MMA for this device
 };
@@ -44,13 +43,14 @@ struct gpu_launch {
 struct gpu_driver {
     const char *name;      // "cuda": what --backend takes
     const char *libraries; // "libcuda.so.1, libnvrtc.so.13": what has to be installed, for messages
+    struct twin *twin;     // CUDA's and HIP's functions: see twins.h
 
-    bool (*load)(struct error *);                                     // opens the driver's library; may be called again
-    bool (*load_compiler)(struct error *);                            // the run-time compiler's, where that is another; NULL: it is not
-    int (*count)(struct error *);                                     // devices; −1 on failure, 0 when there are none
-    bool (*describe)(int device, struct gpu_facts *, struct error *); // device: 0 … count − 1
-    struct gpu_context *(*open)(int device, struct error *);          // NULL on failure
-    void (*close)(struct gpu_context *);                              // what was made in it has been freed
+    bool (*load)(const struct gpu_driver *, struct error *);          // opens the driver's library; may be called again
+    bool (*load_compiler)(const struct gpu_driver *, struct error *); // the run-time compiler's, where that is another; NULL: it is not
+    int (*count)(const struct gpu_driver *, struct error *);          // devices; −1 on failure, 0 when there are none
+    bool (*describe)(const struct gpu_driver *, int device, struct gpu_facts *, struct error *); // device: 0 … count − 1
+    struct gpu_context *(*open)(const struct gpu_driver *, int device, struct error *);          // NULL on failure
+    void (*close)(struct gpu_context *);                                                         // what was made in it has been freed
 
     /* A program of a source: `options` are the compiler's definitions, "-DNAME=VALUE" each. Either at once, by a driver that keeps what it
      * compiled (program_build; NULL: this one doesn't), or in two steps, of which the first is left out where its result was kept. */
@@ -68,8 +68,7 @@ struct gpu_driver {
     bool (*write)(struct gpu_context *, uint64_t to, size_t at, const void *from, size_t bytes,
                   struct error *);                                                                        // from may change afterwards
     bool (*read)(struct gpu_context *, uint64_t from, size_t at, void *to, size_t bytes, struct error *); // waits
-    bool (*copy)(struct gpu_context *, uint64_t from, size_t from_at, uint64_t to, size_t to_at, size_t bytes, struct error *);
-    bool (*clear)(struct gpu_context *, uint64_t memory, size_t bytes, struct error *); // to zero bytes; a multiple of 4
+    bool (*clear)(struct gpu_context *, uint64_t memory, size_t bytes, struct error *);                   // to zero bytes; a multiple of 4
 
     bool (*launch)(struct gpu_context *, const struct gpu_launch *, struct error *);
     bool (*finish)(struct gpu_context *, struct error *); // waits, and tells of launches that failed

@@ -9,18 +9,11 @@ static int (*set_device)(int);
 static const char *(*get_error_name)(int);
 static int (*runtime_version)(int *);
 
-static bool load(struct error *);
-static bool load_compiler(struct error *);
+static struct twin hip;
 
 static const char *error_name(int code)
 {
     return get_error_name ? get_error_name(code) : NULL;
-}
-
-static const char *init_reason(int code)
-{
-    (void)code;
-    return NULL;
 }
 
 /* HIP's context is the current device of the thread: any non-NULL handle stands for it. */
@@ -64,11 +57,52 @@ static size_t options(int device, char (*out)[32])
     return 2;
 }
 
+static const char *const driver_names[] = {
+    "libamdhip64.so", "libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", "/opt/rocm/lib/libamdhip64.so", NULL};
+static const struct gpu_symbol driver_symbols[] = {
+    {"hipInit", (void **)&hip.f.init},
+    {"hipRuntimeGetVersion", (void **)&runtime_version},
+    {"hipGetErrorName", (void **)&get_error_name},
+    {"hipGetDeviceCount", (void **)&hip.f.device_count},
+    {"hipDeviceGet", (void **)&hip.f.device_get},
+    {"hipDeviceGetName", (void **)&hip.f.device_name},
+    {"hipDeviceTotalMem", (void **)&hip.f.device_memory},
+    {"hipDeviceGetPCIBusId", (void **)&hip.f.device_bus},
+    {"hipSetDevice", (void **)&set_device},
+    {"hipMemGetInfo", (void **)&hip.f.memory_info},
+    {"hipMalloc", (void **)&hip.f.memory_new},
+    {"hipFree", (void **)&hip.f.memory_free},
+    {"hipMemcpyHtoDAsync", (void **)&hip.f.write},
+    {"hipMemcpyDtoHAsync", (void **)&hip.f.read},
+    {"hipMemsetD32Async", (void **)&hip.f.set_words},
+    {"hipStreamCreateWithFlags", (void **)&hip.f.stream_new},
+    {"hipStreamDestroy", (void **)&hip.f.stream_free},
+    {"hipStreamSynchronize", (void **)&hip.f.stream_wait},
+    {"hipModuleLoadData", (void **)&hip.f.module_load},
+    {"hipModuleUnload", (void **)&hip.f.module_unload},
+    {"hipModuleGetFunction", (void **)&hip.f.function_get},
+    {"hipModuleLaunchKernel", (void **)&hip.f.launch},
+};
+
+static const char *const compiler_names[] = {"libhiprtc.so",
+                                             "libhiprtc.so.7",
+                                             "libhiprtc.so.6",
+                                             "libhiprtc.so.5",
+                                             "/opt/rocm/lib/libhiprtc.so",
+                                             "libamdhip64.so",
+                                             "libamdhip64.so.5",
+                                             NULL};
+static const struct gpu_symbol compiler_symbols[] = {
+    {"hiprtcCreateProgram", (void **)&hip.f.program_new},           {"hiprtcCompileProgram", (void **)&hip.f.program_compile},
+    {"hiprtcGetProgramLogSize", (void **)&hip.f.program_log_bytes}, {"hiprtcGetProgramLog", (void **)&hip.f.program_log},
+    {"hiprtcGetCodeSize", (void **)&hip.f.program_binary_bytes},    {"hiprtcGetCode", (void **)&hip.f.program_binary},
+    {"hiprtcDestroyProgram", (void **)&hip.f.program_free},
+};
+
 static struct twin hip = {.name = "HIP",
-                          .load = load,
-                          .load_compiler = load_compiler,
+                          .driver = {driver_names, driver_symbols, sizeof driver_symbols / sizeof *driver_symbols},
+                          .compiler = {compiler_names, compiler_symbols, sizeof compiler_symbols / sizeof *compiler_symbols},
                           .error_name = error_name,
-                          .init_reason = init_reason,
                           .no_device = HIP_ERROR_NO_DEVICE,
                           .enter = enter,
                           .use = use,
@@ -76,89 +110,5 @@ static struct twin hip = {.name = "HIP",
                           .details = details,
                           .options = options};
 
-static bool load(struct error *err)
-{
-    static const char *const names[] = {
-        "libamdhip64.so", "libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", "/opt/rocm/lib/libamdhip64.so", NULL};
-    static const struct gpu_symbol symbols[] = {
-        {"hipInit", (void **)&hip.f.init},
-        {"hipRuntimeGetVersion", (void **)&runtime_version},
-        {"hipGetErrorName", (void **)&get_error_name},
-        {"hipGetDeviceCount", (void **)&hip.f.device_count},
-        {"hipDeviceGet", (void **)&hip.f.device_get},
-        {"hipDeviceGetName", (void **)&hip.f.device_name},
-        {"hipDeviceTotalMem", (void **)&hip.f.device_memory},
-        {"hipDeviceGetPCIBusId", (void **)&hip.f.device_bus},
-        {"hipSetDevice", (void **)&set_device},
-        {"hipMemGetInfo", (void **)&hip.f.memory_info},
-        {"hipMalloc", (void **)&hip.f.memory_new},
-        {"hipFree", (void **)&hip.f.memory_free},
-        {"hipMemcpyHtoDAsync", (void **)&hip.f.write},
-        {"hipMemcpyDtoHAsync", (void **)&hip.f.read},
-        {"hipMemcpyDtoDAsync", (void **)&hip.f.copy},
-        {"hipMemsetD32Async", (void **)&hip.f.set_words},
-        {"hipStreamCreateWithFlags", (void **)&hip.f.stream_new},
-        {"hipStreamDestroy", (void **)&hip.f.stream_free},
-        {"hipStreamSynchronize", (void **)&hip.f.stream_wait},
-        {"hipModuleLoadData", (void **)&hip.f.module_load},
-        {"hipModuleUnload", (void **)&hip.f.module_unload},
-        {"hipModuleGetFunction", (void **)&hip.f.function_get},
-        {"hipModuleLaunchKernel", (void **)&hip.f.launch},
-    };
-    static void *library;
-    if (!library)
-        library = gpu_library_open(names, symbols, sizeof symbols / sizeof *symbols, err);
-    return library != NULL;
-}
-
-static bool load_compiler(struct error *err)
-{
-    static const char *const names[] = {"libhiprtc.so",
-                                        "libhiprtc.so.7",
-                                        "libhiprtc.so.6",
-                                        "libhiprtc.so.5",
-                                        "/opt/rocm/lib/libhiprtc.so",
-                                        "libamdhip64.so",
-                                        "libamdhip64.so.5",
-                                        NULL};
-    static const struct gpu_symbol symbols[] = {
-        {"hiprtcCreateProgram", (void **)&hip.f.program_new},           {"hiprtcCompileProgram", (void **)&hip.f.program_compile},
-        {"hiprtcGetProgramLogSize", (void **)&hip.f.program_log_bytes}, {"hiprtcGetProgramLog", (void **)&hip.f.program_log},
-        {"hiprtcGetCodeSize", (void **)&hip.f.program_binary_bytes},    {"hiprtcGetCode", (void **)&hip.f.program_binary},
-        {"hiprtcDestroyProgram", (void **)&hip.f.program_free},
-    };
-    static void *library;
-    if (!library)
-        library = gpu_library_open(names, symbols, sizeof symbols / sizeof *symbols, err);
-    return library != NULL;
-}
-
-static int count(struct error *err)
-{
-    return twin_count(&hip, err);
-}
-
-static bool describe(int device, struct gpu_facts *facts, struct error *err)
-{
-    return twin_describe(&hip, device, facts, err);
-}
-
-static struct gpu_context *open_context(int device, struct error *err)
-{
-    return twin_open(&hip, device, err);
-}
-
-static bool ready(struct error *err)
-{
-    return twin_ready(&hip, err);
-}
-
 /* Graphs are left to CUDA: HIP's older versions have no instantiation by flags, and none could be tried. */
-const struct gpu_driver gpu_hip = {.name = "hip",
-                                   .libraries = "libamdhip64.so and libhiprtc.so (ROCm)",
-                                   .load = ready,
-                                   .load_compiler = load_compiler,
-                                   .count = count,
-                                   .describe = describe,
-                                   .open = open_context,
-                                   TWIN_DRIVER_REST};
+const struct gpu_driver gpu_hip = {.name = "hip", .libraries = "libamdhip64.so and libhiprtc.so (ROCm)", .twin = &hip, TWIN_DRIVER};

@@ -17,13 +17,13 @@ bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out)
     if (!driver)
         return false;
     *out = (struct engine_gpu_driver){.name = driver->name};
-    int devices = driver->load(&why) ? driver->count(&why) : -1;
+    int devices = driver->load(driver, &why) ? driver->count(driver, &why) : -1;
     out->devices = devices > 0 ? devices : 0;
     if (devices < 0)
         snprintf(out->reason, sizeof out->reason, "%.500s", why.message);
     else if (devices == 0)
         snprintf(out->reason, sizeof out->reason, "the driver is there, and has no devices");
-    else if (driver->load_compiler && !driver->load_compiler(&compiler_why))
+    else if (driver->load_compiler && !driver->load_compiler(driver, &compiler_why))
         snprintf(out->reason, sizeof out->reason, "no compiler for kernels: %.450s", compiler_why.message);
     return true;
 }
@@ -34,7 +34,7 @@ bool engine_gpu_device(size_t index, int device, struct engine_gpu_device *out, 
     struct gpu_facts facts;
     if (!driver)
         return error_set(err, ERROR_INPUT, "there is no GPU driver number %zu", index);
-    if (!driver->load(err) || !driver->describe(device, &facts, err))
+    if (!driver->load(driver, err) || !driver->describe(driver, device, &facts, err))
         return false;
     *out = (struct engine_gpu_device){.memory_bytes = facts.memory_bytes, .units = facts.units, .tensor_cores = facts.tensor_cores};
     snprintf(out->name, sizeof out->name, "%s", facts.name);

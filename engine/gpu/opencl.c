@@ -20,7 +20,6 @@ enum {
     CL_DEVICE_MAX_COMPUTE_UNITS = 0x1002,
     CL_DEVICE_MAX_MEM_ALLOC_SIZE = 0x1010,
     CL_DEVICE_GLOBAL_MEM_SIZE = 0x101F,
-    CL_DEVICE_LOCAL_MEM_SIZE = 0x1023,
     CL_DEVICE_NAME = 0x102B,
     CL_DRIVER_VERSION = 0x102D,
     CL_DEVICE_VERSION = 0x102F,
@@ -44,7 +43,6 @@ static cl_int (*EnqueueNDRangeKernel)(cl_object, cl_object, cl_uint, const size_
                                       const cl_object *, cl_object *);
 static cl_int (*EnqueueReadBuffer)(cl_object, cl_object, cl_uint, size_t, size_t, void *, cl_uint, const cl_object *, cl_object *);
 static cl_int (*EnqueueWriteBuffer)(cl_object, cl_object, cl_uint, size_t, size_t, const void *, cl_uint, const cl_object *, cl_object *);
-static cl_int (*EnqueueCopyBuffer)(cl_object, cl_object, cl_object, size_t, size_t, size_t, cl_uint, const cl_object *, cl_object *);
 static cl_int (*EnqueueFillBuffer)(cl_object, cl_object, const void *, size_t, size_t, size_t, cl_uint, const cl_object *, cl_object *);
 static cl_int (*Finish)(cl_object);
 static cl_int (*ReleaseMemObject)(cl_object);
@@ -68,7 +66,6 @@ static const struct gpu_symbol symbols[] = {
     {"clEnqueueNDRangeKernel", (void **)&EnqueueNDRangeKernel},
     {"clEnqueueReadBuffer", (void **)&EnqueueReadBuffer},
     {"clEnqueueWriteBuffer", (void **)&EnqueueWriteBuffer},
-    {"clEnqueueCopyBuffer", (void **)&EnqueueCopyBuffer},
     {"clEnqueueFillBuffer", (void **)&EnqueueFillBuffer},
     {"clFinish", (void **)&Finish},
     {"clReleaseMemObject", (void **)&ReleaseMemObject},
@@ -87,8 +84,9 @@ static bool failed(const char *call, cl_int code, struct error *err)
     return error_set(err, ERROR_MACHINE, "OpenCL: %s answers %d", call, code);
 }
 
-static bool load(struct error *err)
+static bool load(const struct gpu_driver *self, struct error *err)
 {
+    (void)self;
     static void *library;
     static const char *const names[] = {"libOpenCL.so.1", NULL};
     if (!library)
@@ -127,16 +125,16 @@ static int devices(cl_object out[MOST_DEVICES], struct error *err)
     return n;
 }
 
-static int count(struct error *err)
+static int count(const struct gpu_driver *self, struct error *err)
 {
     cl_object all[MOST_DEVICES];
-    return load(err) ? devices(all, err) : -1;
+    return load(self, err) ? devices(all, err) : -1;
 }
 
-static bool device_at(int device, cl_object *out, struct error *err)
+static bool device_at(const struct gpu_driver *self, int device, cl_object *out, struct error *err)
 {
     cl_object all[MOST_DEVICES];
-    int n = load(err) ? devices(all, err) : -1;
+    int n = load(self, err) ? devices(all, err) : -1;
     if (n < 0)
         return false;
     if (device < 0 || device >= n)
@@ -152,15 +150,14 @@ static cl_ulong number(cl_object device, cl_uint what)
     return value;
 }
 
-static bool describe(int device, struct gpu_facts *facts, struct error *err)
+static bool describe(const struct gpu_driver *self, int device, struct gpu_facts *facts, struct error *err)
 {
     cl_object id;
     char driver[64] = "", version[128] = "";
-    if (!device_at(device, &id, err))
+    if (!device_at(self, device, &id, err))
         return false;
     *facts = (struct gpu_facts){.memory_bytes = number(id, CL_DEVICE_GLOBAL_MEM_SIZE),
                                 .largest_bytes = number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE),
-                                .local_bytes = number(id, CL_DEVICE_LOCAL_MEM_SIZE),
                                 .units = (int)number(id, CL_DEVICE_MAX_COMPUTE_UNITS)};
     cl_int code = GetDeviceInfo(id, CL_DEVICE_NAME, sizeof facts->name, facts->name, NULL);
     if (code != CL_SUCCESS)
@@ -180,11 +177,11 @@ static void close_context(struct gpu_context *c)
     free(c);
 }
 
-static struct gpu_context *open_context(int device, struct error *err)
+static struct gpu_context *open_context(const struct gpu_driver *self, int device, struct error *err)
 {
     cl_object id;
     cl_int code;
-    struct gpu_context *c = device_at(device, &id, err) ? memory_array(1, sizeof *c, "OpenCL", err) : NULL;
+    struct gpu_context *c = device_at(self, device, &id, err) ? memory_array(1, sizeof *c, "OpenCL", err) : NULL;
     if (!c)
         return NULL;
     c->device = id;
@@ -300,12 +297,6 @@ static bool read_memory(struct gpu_context *c, uint64_t from, size_t at, void *t
     return code == CL_SUCCESS || failed("clEnqueueReadBuffer", code, err);
 }
 
-static bool copy_memory(struct gpu_context *c, uint64_t from, size_t from_at, uint64_t to, size_t to_at, size_t bytes, struct error *err)
-{
-    cl_int code = EnqueueCopyBuffer(c->queue, object(from), object(to), from_at, to_at, bytes, 0, NULL, NULL);
-    return code == CL_SUCCESS || failed("clEnqueueCopyBuffer", code, err);
-}
-
 static bool clear_memory(struct gpu_context *c, uint64_t memory, size_t bytes, struct error *err)
 {
     const cl_uint zero = 0;
@@ -349,7 +340,6 @@ const struct gpu_driver gpu_opencl = {.name = "opencl",
                                       .memory_free = memory_free,
                                       .write = write_memory,
                                       .read = read_memory,
-                                      .copy = copy_memory,
                                       .clear = clear_memory,
                                       .launch = launch,
                                       .finish = finish};

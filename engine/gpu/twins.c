@@ -24,22 +24,36 @@ static bool check(const struct twin *t, const char *what, int code, struct error
     return code == 0 || failed(t, what, code, err);
 }
 
-bool twin_ready(struct twin *t, struct error *err)
+static bool open_library(struct twin_library *l, struct error *err)
 {
-    if (!t->load(err))
+    if (!l->handle)
+        l->handle = gpu_library_open(l->names, l->symbols, l->n_symbols, err);
+    return l->handle != NULL;
+}
+
+bool twin_load(const struct gpu_driver *driver, struct error *err)
+{
+    struct twin *t = driver->twin;
+    if (!open_library(&t->driver, err))
         return false;
     int code = t->f.init(0);
     if (code == 0 || code == t->no_device)
         return true;
-    const char *reason = t->init_reason(code), *name = t->error_name(code);
+    const char *reason = t->init_reason ? t->init_reason(code) : NULL, *name = t->error_name(code);
     return error_set(err, ERROR_INPUT, "%s: the driver does not start (%d%s%s)%s%s", t->name, code, name ? ", " : "", name ? name : "",
                      reason ? ": " : "", reason ? reason : "");
 }
 
-int twin_count(struct twin *t, struct error *err)
+bool twin_load_compiler(const struct gpu_driver *driver, struct error *err)
 {
+    return open_library(&driver->twin->compiler, err);
+}
+
+int twin_count(const struct gpu_driver *driver, struct error *err)
+{
+    struct twin *t = driver->twin;
     int n = 0;
-    if (!twin_ready(t, err))
+    if (!twin_load(driver, err))
         return -1;
     int code = t->f.device_count(&n);
     if (code == t->no_device)
@@ -47,22 +61,23 @@ int twin_count(struct twin *t, struct error *err)
     return check(t, "counting devices", code, err) ? n : -1;
 }
 
-static bool in_range(struct twin *t, int device, struct error *err)
+static bool in_range(const struct gpu_driver *driver, int device, struct error *err)
 {
-    int n = twin_count(t, err);
+    int n = twin_count(driver, err);
     if (n < 0)
         return false;
     if (device < 0 || device >= n)
-        return error_set(err, ERROR_INPUT, "%s has no device %d: there are %d, counted from 0", t->name, device, n);
+        return error_set(err, ERROR_INPUT, "%s has no device %d: there are %d, counted from 0", driver->twin->name, device, n);
     return true;
 }
 
-bool twin_describe(struct twin *t, int device, struct gpu_facts *facts, struct error *err)
+bool twin_describe(const struct gpu_driver *driver, int device, struct gpu_facts *facts, struct error *err)
 {
+    struct twin *t = driver->twin;
     int id;
     size_t bytes = 0;
     *facts = (struct gpu_facts){.units = 0};
-    if (!in_range(t, device, err) || !check(t, "finding the device", t->f.device_get(&id, device), err) ||
+    if (!in_range(driver, device, err) || !check(t, "finding the device", t->f.device_get(&id, device), err) ||
         !check(t, "the device's name", t->f.device_name(facts->name, sizeof facts->name, id), err) ||
         !check(t, "the device's memory", t->f.device_memory(&bytes, id), err))
         return false;
@@ -72,9 +87,10 @@ bool twin_describe(struct twin *t, int device, struct gpu_facts *facts, struct e
     return t->details(id, facts, err);
 }
 
-struct gpu_context *twin_open(struct twin *t, int device, struct error *err)
+struct gpu_context *twin_open(const struct gpu_driver *driver, int device, struct error *err)
 {
-    struct gpu_context *c = in_range(t, device, err) ? memory_array(1, sizeof *c, t->name, err) : NULL;
+    struct twin *t = driver->twin;
+    struct gpu_context *c = in_range(driver, device, err) ? memory_array(1, sizeof *c, t->name, err) : NULL;
     enum { NON_BLOCKING = 1 };
     if (!c)
         return NULL;
@@ -124,7 +140,7 @@ bool twin_compile(struct gpu_context *c, const char *source, const char *const *
     const char *all[MOST];
     size_t n = 0, bytes = 0;
     twin_handle program = NULL;
-    if (!t->load_compiler(err) || !use(c, err))
+    if (!open_library(&t->compiler, err) || !use(c, err))
         return false;
     for (size_t n_own = t->options(c->device, own); n < n_own; n++)
         all[n] = own[n];
@@ -213,11 +229,6 @@ bool twin_read(struct gpu_context *c, uint64_t from, size_t at, void *to, size_t
 {
     return use(c, err) && check(c->twin, "reading from the device", c->twin->f.read(to, from + at, bytes, c->stream), err) &&
            twin_finish(c, err);
-}
-
-bool twin_copy(struct gpu_context *c, uint64_t from, size_t from_at, uint64_t to, size_t to_at, size_t bytes, struct error *err)
-{
-    return use(c, err) && check(c->twin, "copying", c->twin->f.copy(to + to_at, from + from_at, bytes, c->stream), err);
 }
 
 bool twin_clear(struct gpu_context *c, uint64_t memory, size_t bytes, struct error *err)

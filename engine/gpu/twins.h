@@ -20,7 +20,6 @@ struct twin_functions {
     int (*memory_free)(uint64_t);
     int (*write)(uint64_t to, const void *from, size_t, twin_handle stream);
     int (*read)(void *to, uint64_t from, size_t, twin_handle stream);
-    int (*copy)(uint64_t to, uint64_t from, size_t, twin_handle stream);
     int (*set_words)(uint64_t to, unsigned value, size_t count, twin_handle stream);
     int (*stream_new)(twin_handle *, unsigned flags);
     int (*stream_free)(twin_handle);
@@ -48,34 +47,42 @@ struct twin_functions {
     int (*program_free)(twin_handle *);
 };
 
+/* A library under the names that it may have, and which of its functions go where; opened once for a process. */
+struct twin_library {
+    const char *const *names; // NULL-terminated
+    const struct gpu_symbol *symbols;
+    size_t n_symbols;
+    void *handle;
+};
+
 struct twin {
     struct twin_functions f;
     const char *name; // "CUDA"
-    bool (*load)(struct error *);
-    bool (*load_compiler)(struct error *);
+    struct twin_library driver, compiler;
     const char *(*error_name)(int code);
-    const char *(*init_reason)(int code);           // why init failed, in words; NULL: nothing to add
+    const char *(*init_reason)(int code);           // why init failed, in words, or NULL; may be NULL itself
     int no_device;                                  // what init or device_count answers when there is no device
     int (*enter)(int device, twin_handle *context); // makes a context that `use` makes current
     int (*use)(twin_handle context, int device);
     int (*leave)(twin_handle context, int device);
-    bool (*details)(int device, struct gpu_facts *, struct error *); // units, version, tensor cores, local memory
+    bool (*details)(int device, struct gpu_facts *, struct error *); // units, version, tensor cores
     size_t (*options)(int device, char (*out)[32]);                  // of the compiler; at most 4
 };
 
-bool twin_ready(struct twin *, struct error *);
-int twin_count(struct twin *, struct error *);
-bool twin_describe(struct twin *, int device, struct gpu_facts *, struct error *);
-struct gpu_context *twin_open(struct twin *, int device, struct error *);
+/* The whole table but names, since a driver knows its twin, and a context too. */
 
-/* The rest of the table is the same for both, since a context knows its twin. */
-
-#define TWIN_DRIVER_REST                                                                                                                   \
+#define TWIN_DRIVER                                                                                                                        \
+    .load = twin_load, .load_compiler = twin_load_compiler, .count = twin_count, .describe = twin_describe, .open = twin_open,             \
     .close = twin_close, .compile = twin_compile, .program_load = twin_program_load, .program_free = twin_program_free,                    \
     .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes, .memory_new = twin_memory_new,                  \
-    .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .copy = twin_copy, .clear = twin_clear,                       \
-    .launch = twin_launch, .finish = twin_finish
+    .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .clear = twin_clear, .launch = twin_launch,                   \
+    .finish = twin_finish
 
+bool twin_load(const struct gpu_driver *, struct error *);
+bool twin_load_compiler(const struct gpu_driver *, struct error *);
+int twin_count(const struct gpu_driver *, struct error *);
+bool twin_describe(const struct gpu_driver *, int device, struct gpu_facts *, struct error *);
+struct gpu_context *twin_open(const struct gpu_driver *, int device, struct error *);
 void twin_close(struct gpu_context *);
 bool twin_compile(struct gpu_context *, const char *source, const char *const *options, size_t n_options, struct text *binary,
                   struct error *);
@@ -88,7 +95,6 @@ uint64_t twin_memory_new(struct gpu_context *, size_t bytes, struct error *);
 void twin_memory_free(struct gpu_context *, uint64_t memory);
 bool twin_write(struct gpu_context *, uint64_t to, size_t at, const void *from, size_t bytes, struct error *);
 bool twin_read(struct gpu_context *, uint64_t from, size_t at, void *to, size_t bytes, struct error *);
-bool twin_copy(struct gpu_context *, uint64_t from, size_t from_at, uint64_t to, size_t to_at, size_t bytes, struct error *);
 bool twin_clear(struct gpu_context *, uint64_t memory, size_t bytes, struct error *);
 bool twin_launch(struct gpu_context *, const struct gpu_launch *, struct error *);
 bool twin_finish(struct gpu_context *, struct error *);

@@ -1,32 +1,10 @@
 /* Operations of the CPU backend against their definitions, in double: attention with windows, sinks, many heads and the latent cache over
  * several pages; the router's choices. */
-#include "tests/support.h"
-
-#include "base/random.h"
-#include "engine/backend.h"
+#include "tests/backends.h"
 
 #include <string.h>
 
 enum { POSITIONS = 3 * PAGE_TOKENS + 7, PAGES = POSITIONS / PAGE_TOKENS + 1 };
-
-struct setting {
-    int n_heads, n_kv_heads, k_dim, v_dim, window;
-    bool v_in_k, sinks;
-};
-
-struct data {
-    float *q, *k, *v, *out, *sinks;
-    struct tensor sink_tensor;
-    struct weight sink_weight;
-};
-
-static float *random_values(struct random *random, size_t n)
-{
-    float *values = malloc(n * sizeof *values);
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)random_normal(random);
-    return values;
-}
 
 static struct backend *open_backend(const char *isa, int threads, int rows, int experts)
 {
@@ -37,25 +15,6 @@ static struct backend *open_backend(const char *isa, int threads, int rows, int 
     struct backend *backend = cpu_backend_open(&options, &limits, &err);
     cr_assert_not_null(backend, "%s", err.message);
     return backend;
-}
-
-/* The definition, with sums in double. */
-static double attended(const struct setting *s, const struct data *d, int position, int head, int i)
-{
-    const float *q = d->q + ((size_t)position * (size_t)s->n_heads + (size_t)head) * (size_t)s->k_dim;
-    int kv_head = head / (s->n_heads / s->n_kv_heads), first = s->window && position >= s->window ? position - s->window + 1 : 0;
-    double sum = s->sinks ? exp((double)d->sinks[head]) : 0, value = 0;
-    for (int p = first; p <= position; p++) {
-        const float *k = d->k + ((size_t)p * (size_t)s->n_kv_heads + (size_t)kv_head) * (size_t)s->k_dim;
-        const float *v = s->v_in_k ? k : d->v + ((size_t)p * (size_t)s->n_kv_heads + (size_t)kv_head) * (size_t)s->v_dim;
-        double score = 0;
-        for (int j = 0; j < s->k_dim; j++)
-            score += (double)q[j] * (double)k[j];
-        double weight = exp(score / sqrt(s->k_dim));
-        sum += weight;
-        value += weight * (double)v[i];
-    }
-    return value / sum;
 }
 
 struct buffer; // the backend's: values go in through an addition to a cleared one
@@ -70,19 +29,19 @@ static struct buffer *filled(struct backend *b, const float *values, size_t n)
     return buffer;
 }
 
-static void check_attention(const char *isa, int threads, int step, const struct setting *s)
+static void check_attention(const char *isa, int threads, int step, const struct attention_setting *s)
 {
     struct random random = random_seed(5, 0);
     struct error err = {0};
     size_t rows = POSITIONS, nq = (size_t)s->n_heads * (size_t)s->k_dim, nk = (size_t)s->n_kv_heads * (size_t)s->k_dim,
            nv = (size_t)s->n_kv_heads * (size_t)s->v_dim, no = (size_t)s->n_heads * (size_t)s->v_dim;
-    struct data d = {.q = random_values(&random, rows * nq),
-                     .k = random_values(&random, rows * nk),
-                     .v = random_values(&random, rows * nv),
-                     .sinks = random_values(&random, (size_t)s->n_heads)};
-    d.out = malloc(rows * no * sizeof *d.out);
+    struct attention_data d = {.q = random_values(&random, rows * nq),
+                               .k = random_values(&random, rows * nk),
+                               .v = random_values(&random, rows * nv),
+                               .sinks = random_values(&random, (size_t)s->n_heads)};
+    float *all = malloc(rows * no * sizeof *all);
     struct backend *b = open_backend(isa, threads, POSITIONS, 0);
-    struct kv_shape shape = {.type = ENGINE_KV_F32,
+    struct kv_shape shape = {.type = s->type,
                              .n_layers = 1,
                              .n_kv_heads = s->n_kv_heads,
                              .k_dim = s->k_dim,
@@ -114,7 +73,7 @@ static void check_attention(const char *isa, int threads, int step, const struct
                       *v = filled(b, d.v + (size_t)at * nv, (size_t)n * nv), *out = b->ops->buffer_new(b, (size_t)n * no, &err);
         b->ops->kv_store(b, 0, k, s->v_in_k ? NULL : v, &batch);
         b->ops->attend(b, out, q, 0, &attention, &batch);
-        b->ops->buffer_read(b, out, 0, (size_t)n * no, d.out + (size_t)at * no);
+        b->ops->buffer_read(b, out, 0, (size_t)n * no, all + (size_t)at * no);
         struct buffer *buffers[] = {q, k, v, out};
         for (int i = 0; i < 4; i++)
             b->ops->buffer_free(b, buffers[i]);
@@ -123,11 +82,11 @@ static void check_attention(const char *isa, int threads, int step, const struct
         for (int head = 0; head < s->n_heads; head += 3)
             for (int i = 0; i < s->v_dim; i += 7) {
                 double wanted = attended(s, &d, p, head, i),
-                       got = (double)d.out[(size_t)p * no + (size_t)head * (size_t)s->v_dim + (size_t)i];
+                       got = (double)all[(size_t)p * no + (size_t)head * (size_t)s->v_dim + (size_t)i];
                 cr_assert_float_eq(got, wanted, 2e-5, "%s, %d heads, window %d, steps of %d: position %d, head %d, value %d: %g, wanted %g",
                                    isa, s->n_heads, s->window, step, p, head, i, got, wanted);
             }
-    float *arrays[] = {d.q, d.k, d.v, d.out, d.sinks};
+    float *arrays[] = {d.q, d.k, d.v, all, d.sinks};
     for (int i = 0; i < 5; i++)
         free(arrays[i]);
     b->ops->close(b);
@@ -135,9 +94,10 @@ static void check_attention(const char *isa, int threads, int step, const struct
 
 Test(attention, windows_sinks_many_heads_and_the_latent_cache_meet_the_definition)
 {
-    static const struct setting settings[] = {
-        {4, 2, 16, 16, 0, false, false},  {4, 2, 16, 16, 50, false, true}, {40, 1, 24, 16, 0, true, false},
-        {40, 1, 24, 24, 100, true, true}, {6, 6, 20, 12, 1, false, false}, {34, 2, 8, 8, 64, false, true},
+    static const struct attention_setting settings[] = {
+        {4, 2, 16, 16, 0, false, false, ENGINE_KV_F32}, {4, 2, 16, 16, 50, false, true, ENGINE_KV_F32},
+        {40, 1, 24, 16, 0, true, false, ENGINE_KV_F32}, {40, 1, 24, 24, 100, true, true, ENGINE_KV_F32},
+        {6, 6, 20, 12, 1, false, false, ENGINE_KV_F32}, {34, 2, 8, 8, 64, false, true, ENGINE_KV_F32},
     };
     for (const char *const *isa = engine_isas(); *isa; isa++)
         for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {

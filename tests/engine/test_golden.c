@@ -1,13 +1,11 @@
 /* Golden models: the logits of a reference engine, met at any thread count, cut and instruction set. */
-#include "tests/support.h"
+#include "tests/golden.h"
 
 #include "engine/engine.h"
 #include "engine/gguf.h"
 #include "engine/tensor.h"
 
 #include <string.h>
-
-enum { TOKENS = 40 };
 
 struct run {
     const char *model; // directory in tests/data/goldens
@@ -16,18 +14,6 @@ struct run {
     bool exact;
     enum engine_kv kv;
 };
-
-/* A golden's file: of the repository, else of the shared folder. */
-static const char *golden_path(const char *model, const char *file)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "tests/data/goldens/%s/%s", model, file);
-    if (access(path, R_OK) == 0)
-        return path;
-    char relative[256];
-    snprintf(relative, sizeof relative, "goldens/%s/%s", model, file);
-    return shared_path(relative);
-}
 
 static bool is_there(const char *model)
 {
@@ -38,15 +24,6 @@ static bool is_there(const char *model)
 static const char *const architectures[] = {"olmoe",   "qwen3moe",  "qwen2moe",   "mixtral",    "ds2lite", "ds3",   "ds2legacy", "gptoss",
                                             "glm4moe", "solaropen", "exaone_moe", "granitemoe", "llama",   "qwen3", "exaone4"};
 enum { ARCHITECTURES = sizeof architectures / sizeof *architectures };
-
-static void read_tokens(const char *model, int32_t tokens[TOKENS])
-{
-    FILE *stream = fopen(golden_path(model, "tokens.txt"), "r");
-    cr_assert_not_null(stream);
-    for (int i = 0; i < TOKENS; i++)
-        cr_assert_eq(fscanf(stream, "%d", &tokens[i]), 1);
-    fclose(stream);
-}
 
 /* Runs the 40 tokens and returns [40][n_vocab]; free with free(). */
 static float *run_logits(const struct run *run, size_t *count)

@@ -1,8 +1,8 @@
 /* The GPU backend's kernels on OpenCL against their definitions in double: odd sizes, experts without tokens, outputs that hold NaN before.
  * On a machine without an OpenCL device they are skipped, saying so. */
+#include "tests/backends.h"
 #include "tests/gpu.h"
 
-#include "base/random.h"
 #include "engine/gguf.h"
 #include "engine/gpu/gpu.h"
 
@@ -24,14 +24,6 @@ static struct backend *open_backend(int rows, int experts, int top_k, int width)
     struct backend *backend = gpu_backend_open(&options, &limits, &err);
     cr_assert_not_null(backend, "%s", err.message);
     return backend;
-}
-
-static float *random_values(struct random *random, size_t n)
-{
-    float *values = malloc(n * sizeof *values);
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)random_normal(random);
-    return values;
 }
 
 static struct buffer *filled(struct backend *b, const void *values, size_t n)

@@ -1,57 +1,28 @@
 /* Attention on OpenCL against its definition in double, over several chunks of pages: windows, sinks, many heads, the latent cache, every
  * cache type; and the same bits whether a row's chunks are shared out or not. */
+#include "tests/backends.h"
 #include "tests/gpu.h"
 
-#include "base/random.h"
 #include "engine/gpu/gpu.h"
 
 #include <string.h>
 
 enum { POSITIONS = 4 * PAGE_TOKENS + 7, PAGES = POSITIONS / PAGE_TOKENS + 1 };
 
-struct setting {
-    int n_heads, n_kv_heads, k_dim, v_dim, window;
-    bool v_in_k, sinks;
-    enum engine_kv type;
-};
-
-static float *random_values(struct random *random, size_t n, enum engine_kv type)
+/* As the cache holds them. */
+static float *rounded_values(struct random *random, size_t n, enum engine_kv type)
 {
-    float *values = malloc(n * sizeof *values);
-    for (size_t i = 0; i < n; i++) {
-        float value = (float)random_normal(random);
-        values[i] = type == ENGINE_KV_F16    ? f16_to_f32(f32_to_f16(value))
-                    : type == ENGINE_KV_BF16 ? bf16_to_f32(f32_to_bf16(value))
-                                             : value;
-    }
+    float *values = random_values(random, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = type == ENGINE_KV_F16    ? f16_to_f32(f32_to_f16(values[i]))
+                    : type == ENGINE_KV_BF16 ? bf16_to_f32(f32_to_bf16(values[i]))
+                                             : values[i];
     return values;
-}
-
-struct data {
-    float *q, *k, *v, *sinks;
-};
-
-static double attended(const struct setting *s, const struct data *d, int position, int head, int i)
-{
-    const float *q = d->q + ((size_t)position * (size_t)s->n_heads + (size_t)head) * (size_t)s->k_dim;
-    int kv_head = head / (s->n_heads / s->n_kv_heads), first = s->window && position >= s->window ? position - s->window + 1 : 0;
-    double sum = s->sinks ? exp((double)d->sinks[head]) : 0, value = 0;
-    for (int p = first; p <= position; p++) {
-        const float *k = d->k + ((size_t)p * (size_t)s->n_kv_heads + (size_t)kv_head) * (size_t)s->k_dim;
-        const float *v = s->v_in_k ? k : d->v + ((size_t)p * (size_t)s->n_kv_heads + (size_t)kv_head) * (size_t)s->v_dim;
-        double score = 0;
-        for (int j = 0; j < s->k_dim; j++)
-            score += (double)q[j] * (double)k[j];
-        double weight = exp(score / sqrt(s->k_dim));
-        sum += weight;
-        value += weight * (double)v[i];
-    }
-    return value / sum;
 }
 
 /* All positions in steps of the given size, in `units` multiprocessors: few rows on many share their chunks out. [POSITIONS][heads][v_dim],
  * free with free(). */
-static float *run(const struct setting *s, const struct data *d, int step, int units)
+static float *run(const struct attention_setting *s, const struct attention_data *d, int step, int units)
 {
     struct error err = {0};
     size_t nq = (size_t)(s->n_heads * s->k_dim), nk = (size_t)(s->n_kv_heads * s->k_dim), nv = (size_t)(s->n_kv_heads * s->v_dim),
@@ -120,20 +91,20 @@ static float *run(const struct setting *s, const struct data *d, int step, int u
 
 Test(gpu_attention, windows_sinks_many_heads_and_the_latent_cache_meet_the_definition)
 {
-    static const struct setting settings[] = {
+    static const struct attention_setting settings[] = {
         {4, 2, 16, 16, 0, false, false, ENGINE_KV_F32}, {4, 2, 16, 16, 150, false, true, ENGINE_KV_F16},
         {20, 1, 24, 16, 0, true, false, ENGINE_KV_F32}, {20, 1, 24, 24, 100, true, true, ENGINE_KV_BF16},
         {6, 6, 20, 12, 1, false, false, ENGINE_KV_F32}, {18, 2, 144, 136, 64, false, true, ENGINE_KV_F16},
     };
     NEEDS_OPENCL();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        const struct setting *s = &settings[i];
+        const struct attention_setting *s = &settings[i];
         struct random random = random_seed(5, i);
         size_t no = (size_t)(s->n_heads * s->v_dim);
-        struct data d = {.q = random_values(&random, POSITIONS * (size_t)(s->n_heads * s->k_dim), ENGINE_KV_F32),
-                         .k = random_values(&random, POSITIONS * (size_t)(s->n_kv_heads * s->k_dim), s->type),
-                         .v = random_values(&random, POSITIONS * (size_t)(s->n_kv_heads * s->v_dim), s->type),
-                         .sinks = random_values(&random, (size_t)s->n_heads, ENGINE_KV_F32)};
+        struct attention_data d = {.q = random_values(&random, POSITIONS * (size_t)(s->n_heads * s->k_dim)),
+                                   .k = rounded_values(&random, POSITIONS * (size_t)(s->n_kv_heads * s->k_dim), s->type),
+                                   .v = rounded_values(&random, POSITIONS * (size_t)(s->n_kv_heads * s->v_dim), s->type),
+                                   .sinks = random_values(&random, (size_t)s->n_heads)};
         float *whole = run(s, &d, POSITIONS, 1), *shared = run(s, &d, 67, 1 << 20);
         cr_expect(memcmp(whole, shared, POSITIONS * no * sizeof *whole) == 0, "setting %zu: bits depend on how chunks are shared out", i);
         for (int p = 0; p < POSITIONS; p += 13)

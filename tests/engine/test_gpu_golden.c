@@ -1,31 +1,9 @@
 /* Golden models on OpenCL: logits of the reference engine, for every architecture and format. On a machine without an OpenCL device they
  * are skipped, saying so. */
+#include "tests/golden.h"
 #include "tests/gpu.h"
 
 #include <string.h>
-
-enum { TOKENS = 40 };
-
-/* A golden's file: of the repository, else of the shared folder. */
-static const char *golden_path(const char *model, const char *file)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "tests/data/goldens/%s/%s", model, file);
-    if (access(path, R_OK) == 0)
-        return path;
-    char relative[256];
-    snprintf(relative, sizeof relative, "goldens/%s/%s", model, file);
-    return shared_path(relative);
-}
-
-static void read_tokens(const char *model, int32_t tokens[TOKENS])
-{
-    FILE *stream = fopen(golden_path(model, "tokens.txt"), "r");
-    cr_assert_not_null(stream);
-    for (int i = 0; i < TOKENS; i++)
-        cr_assert_eq(fscanf(stream, "%d", &tokens[i]), 1);
-    fclose(stream);
-}
 
 /* The logits of the 40 tokens in steps of the given rows, one after the other and over again; free with free(). */
 static float *run_logits(const char *model, enum engine_kv kv, bool exact, const int *steps, size_t n_steps, size_t *count)

@@ -105,7 +105,7 @@ int cuDeviceGetPCIBusId(char *bus, int n, int device)
 int cuDeviceGetAttribute(int *value, int attribute, int device)
 {
     (void)device;
-    *value = attribute == 75 ? 9 : attribute == 16 ? 132 : attribute == 8 ? 49152 : 0;
+    *value = attribute == 75 ? 9 : attribute == 16 ? 132 : 0;
     return 0;
 }
 
@@ -155,13 +155,6 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream)
 {
     (void)stream;
     memcpy(to, (const void *)(uintptr_t)from, bytes);
-    return 0;
-}
-
-int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
-{
-    (void)stream;
-    memmove((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
     return 0;
 }
 
