@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTENDERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4, UNITS_OF_A_STRANGER = 64 };
+enum { ATTENDERS = 128, TURNERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4, UNITS_OF_A_STRANGER = 64 };
 
 bool gpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -133,30 +133,58 @@ static bool fill_rope(struct gpu *gpu, const struct rope *rope)
     return table != 0;
 }
 
+static void turn(struct gpu *gpu, uint64_t x, int n, int n_heads, int head_dim, int first, const struct rope *rope)
+{
+    gpu_run_flat(gpu, GPU_ROPE, (int64_t)n * n_heads * (rope->n_dims / 2),
+                 GPU_ARGS(gpu_memory(x), gpu_memory(gpu->rope_table), gpu_memory(gpu->step), gpu_int(n_heads), gpu_int(head_dim),
+                          gpu_int(first), gpu_int(rope->n_dims), gpu_int(rope->neox), gpu_int(n)));
+}
+
+void gpu_launch_heads(struct gpu *gpu, const struct gpu_heads *h, int n)
+{
+    if (h->norm)
+        gpu_launch_norm(gpu, &(struct gpu_norm_of){h->x, h->x, h->norm, gpu->kv.k_dim, h->epsilon}, n * h->heads);
+    if (h->rope)
+        turn(gpu, h->x, n, h->heads, gpu->kv.k_dim, 0, h->rope);
+}
+
 void gpu_rope(struct backend *backend, struct buffer *x, int n_heads, int head_dim, int first, const struct rope *rope,
               const struct batch *batch)
 {
     struct gpu *gpu = gpu_of(backend);
     gpu_use_batch(gpu, batch, false);
-    if (fill_rope(gpu, rope))
-        gpu_run_flat(gpu, GPU_ROPE, (int64_t)batch->n * n_heads * (rope->n_dims / 2),
-                     GPU_ARGS(gpu_memory(x->memory), gpu_memory(gpu->rope_table), gpu_memory(gpu->step), gpu_int(n_heads),
-                              gpu_int(head_dim), gpu_int(first), gpu_int(rope->n_dims), gpu_int(rope->neox), gpu_int(batch->n)));
-}
-
-static void store(struct gpu *gpu, uint64_t cache, const struct buffer *values, int dim, int n)
-{
-    gpu_run_flat(gpu, GPU_KV_STORE, (int64_t)n * gpu->kv.n_kv_heads * dim,
-                 GPU_ARGS(gpu_memory(cache), gpu_memory(values->memory), gpu_memory(gpu->step), gpu_int(dim), gpu_int(n)));
+    if (!fill_rope(gpu, rope))
+        return;
+    if (first == 0 && head_dim == gpu->kv.k_dim) {
+        struct gpu_heads *heads = gpu_hold_heads(gpu, x->memory, n_heads, batch->n);
+        if (heads->rope) { // has had its turn
+            gpu_settle(gpu);
+            heads = gpu_hold_heads(gpu, x->memory, n_heads, batch->n);
+        }
+        heads->rope = rope;
+    } else
+        turn(gpu, x->memory, batch->n, n_heads, head_dim, first, rope);
 }
 
 void gpu_kv_store(struct backend *backend, int layer, const struct buffer *k, const struct buffer *v, const struct batch *batch)
 {
     struct gpu *gpu = gpu_of(backend);
+    struct gpu_heads q_heads, k_heads;
     gpu_use_batch(gpu, batch, false);
-    store(gpu, gpu->k_cache[layer], k, gpu->kv.k_dim, batch->n);
-    if (v)
-        store(gpu, gpu->v_cache[layer], v, gpu->kv.v_dim, batch->n);
+    if (!v) {
+        gpu_run_flat(gpu, GPU_KV_STORE, (int64_t)batch->n * gpu->kv.n_kv_heads * gpu->kv.k_dim,
+                     GPU_ARGS(gpu_memory(gpu->k_cache[layer]), gpu_memory(k->memory), gpu_memory(gpu->step), gpu_int(batch->n)));
+        return;
+    }
+    gpu_take_heads(gpu, k->memory, &q_heads, &k_heads);
+    const struct rope *rope = k_heads.rope ? k_heads.rope : q_heads.rope;
+    uint32_t heads = (uint32_t)(q_heads.heads + 2 * gpu->kv.n_kv_heads);
+    gpu_run(gpu, gpu->attention.kernels[GPU_TURN_HEADS], TURNERS, (const uint32_t[]){(uint32_t)batch->n * heads, 1, 1},
+            GPU_ARGS(gpu_memory(q_heads.x), gpu_memory(k->memory), gpu_memory(v->memory), gpu_memory(gpu->k_cache[layer]),
+                     gpu_memory(gpu->v_cache[layer]), gpu_memory(gpu->step), gpu_memory(q_heads.norm), gpu_memory(k_heads.norm),
+                     gpu_float(q_heads.norm ? q_heads.epsilon : k_heads.epsilon), gpu_memory(q_heads.rope ? gpu->rope_table : 0),
+                     gpu_memory(k_heads.rope ? gpu->rope_table : 0), gpu_int(rope ? rope->n_dims : 0), gpu_int(rope && rope->neox),
+                     gpu_int(q_heads.heads)));
 }
 
 static void count_attention(struct gpu *gpu, const struct attention *a, const struct batch *batch)

@@ -1,5 +1,5 @@
 /* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c (kernels), planes.c and weights.c
- * (matrices), rows.c, product.c, experts.c, attention.c (operations).
+ * (matrices), rows.c, product.c, attention.c (operations), fuse.c (several of them in one launch).
  *
  * Operations only add launches to a list; the list is given to the driver when something has to be written or read. An operation that the
  * driver refuses ends all later ones: they do nothing, and the step that is under way fails with the first reason. */
@@ -27,14 +27,28 @@ enum gpu_kernel {
     GPU_ROWS_END, // those above are the rows' program, those below attention's
     GPU_KV_STORE = GPU_ROWS_END,
     GPU_KV_COPY,
+    GPU_TURN_HEADS,
     GPU_ATTEND,
     GPU_ATTEND_SPLIT,
     GPU_ATTEND_MERGE,
     GPU_KERNELS
 };
 
-/* The kernels of a weight format; those of matrix units are there where gpu.mma is. */
-enum gpu_product { GPU_DOT_1, GPU_DOT_8, GPU_VALUES, GPU_MMA_8, GPU_MMA_32, GPU_PRODUCTS };
+/* The kernels of a weight format; those of matrix units, from GPU_MMA_8 on, are there where gpu.mma is. */
+enum gpu_product {
+    GPU_DOT_1,
+    GPU_DOT_8,
+    GPU_ONE_DOT,
+    GPU_MIDDLE_DOT,
+    GPU_DOWN_DOT,
+    GPU_VALUES,
+    GPU_MMA_8,
+    GPU_MMA_32,
+    GPU_ONE_MMA,
+    GPU_MIDDLE_MMA,
+    GPU_DOWN_MMA,
+    GPU_PRODUCTS
+};
 enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20 };
 
 /* A compiled program and the kernels taken from it. */
@@ -59,6 +73,40 @@ struct gpu_weight {
     uint64_t bytes;               // on the device
 };
 
+/* Operations that may be held back: see fuse.c. Buffers and vectors are the device's memory, 0: none. */
+struct gpu_norm_of {
+    uint64_t y, x, weight;
+    int width;
+    float epsilon;
+};
+
+/* Products of one row x: y[i] = w[i] · x + bias[i]; sum += factor · y[0]. */
+enum { GPU_ONE_MATRICES = 3 };
+struct gpu_one {
+    const struct gpu_weight *w[GPU_ONE_MATRICES];
+    uint64_t y[GPU_ONE_MATRICES], bias[GPU_ONE_MATRICES];
+    int n;
+    uint64_t x, sum;
+    float factor;
+};
+
+/* x[n][heads][k_dim]: normalised, then turned, in place. */
+struct gpu_heads {
+    uint64_t x, norm;
+    int heads;
+    float epsilon;
+    const struct rope *rope;
+};
+
+struct gpu_held {
+    enum { HELD_NOTHING, HELD_NORM, HELD_PRODUCT, HELD_HEADS } kind;
+    int n; // rows
+    struct gpu_norm_of norm;
+    struct gpu_one product;
+    struct gpu_heads heads[2];
+    int n_heads; // entries of heads
+};
+
 /* A list of launches that came before, and its graph once it came again. */
 struct gpu_graph {
     struct gpu_launch *list; // [n]; NULL: this place is free
@@ -77,6 +125,7 @@ struct gpu {
     bool mma;             // products on matrix units: activations and weights rounded to BF16
     struct error failure; // the first operation that the driver refused; ERROR_NONE: none
 
+    struct gpu_held held;
     struct gpu_launch *list; // [n_list]: launches that the driver has not seen
     size_t n_list, list_capacity;
     struct gpu_graph graphs[GPU_GRAPHS];
@@ -172,6 +221,15 @@ void gpu_memory_free(struct gpu *, uint64_t memory);                            
 void gpu_fail(struct gpu *, const struct error *);
 void gpu_graph_close(struct gpu *, struct gpu_graph *);
 
+/* fuse.c */
+void gpu_settle(struct gpu *); // launches what is held
+void gpu_hold_norm(struct gpu *, const struct gpu_norm_of *);
+void gpu_hold_product(struct gpu *, const struct gpu_one *);                           // with the norm of its input, if that is held
+bool gpu_held_bias(struct gpu *, uint64_t y, uint64_t bias);                           // false: y is not held
+bool gpu_held_sum(struct gpu *, uint64_t to, uint64_t y, int64_t width, float factor); // the same
+struct gpu_heads *gpu_hold_heads(struct gpu *, uint64_t x, int heads, int n);          // held, or held from now on
+void gpu_take_heads(struct gpu *, uint64_t k, struct gpu_heads *of_q, struct gpu_heads *of_k); // out of what is held; of_q->x 0: none
+
 /* program.c */
 bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;
 bool gpu_open_attention(struct gpu *, struct error *) MUST_CHECK;                            // for gpu->kv
@@ -204,6 +262,7 @@ uint64_t gpu_vector(const struct weight *); // its floats on the device; 0 for N
 void gpu_embed(struct backend *, struct buffer *x, const struct weight *w, const struct batch *);
 void gpu_norm(struct backend *, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width, int stride,
               float epsilon);
+void gpu_launch_norm(struct gpu *, const struct gpu_norm_of *, int rows); // rows of `width`, one behind the other
 void gpu_add_bias(struct backend *, struct buffer *y, const struct weight *w, int n);
 void gpu_add(struct backend *, struct buffer *y, const struct buffer *x, int n, int width, float factor);
 void gpu_scale(struct backend *, struct buffer *x, int n, int width, float factor);
@@ -227,7 +286,10 @@ void gpu_route(struct backend *, struct buffer *ids, struct buffer *weights, con
 void gpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
                  const struct experts *, int n);
 
+void gpu_launch_one(struct gpu *, const struct gpu_one *, const struct gpu_norm_of *); // norm: NULL, x is taken as it is
+
 /* attention.c */
+void gpu_launch_heads(struct gpu *, const struct gpu_heads *, int n);
 bool gpu_kv_open(struct backend *, const struct kv_shape *, struct error *);
 void gpu_kv_copy_page(struct backend *, int from, int to);
 void gpu_use_batch(struct gpu *, const struct batch *, bool again); // puts the step's rows on the device, where they aren't

@@ -5,7 +5,16 @@
 static const struct way {
     uint32_t rows, threads;
     int columns;
-} ways[GPU_PRODUCTS] = {[GPU_DOT_1] = {4, 128, 1}, [GPU_DOT_8] = {4, 128, 8}, [GPU_MMA_8] = {32, 256, 8}, [GPU_MMA_32] = {32, 256, 32}};
+} ways[GPU_PRODUCTS] = {
+    [GPU_DOT_1] = {4, 128, 1},       [GPU_DOT_8] = {4, 128, 8},    [GPU_ONE_DOT] = {4, 128, 1},  [GPU_MIDDLE_DOT] = {4, 128, 1},
+    [GPU_DOWN_DOT] = {4, 128, 1},    [GPU_MMA_8] = {32, 256, 8},   [GPU_MMA_32] = {32, 256, 32}, [GPU_ONE_MMA] = {32, 256, 1},
+    [GPU_MIDDLE_MMA] = {32, 256, 1}, [GPU_DOWN_MMA] = {32, 256, 1}};
+
+/* Groups that go through a matrix's rows. */
+static uint32_t row_blocks(const struct gpu_weight *w, enum gpu_product way)
+{
+    return w ? ((uint32_t)w->rows + ways[way].rows - 1) / ways[way].rows : 0;
+}
 
 /* What a product is of: see kernels/dot.cl. */
 struct product {
@@ -22,7 +31,7 @@ static void run_product(struct gpu *gpu, const struct product *p)
     const struct gpu_weight *w = p->w;
     const struct way *way = &ways[p->way];
     int columns = p->tiles ? p->columns : (p->columns + way->columns - 1) / way->columns;
-    uint32_t groups[3] = {((uint32_t)w->rows + way->rows - 1) / way->rows, (uint32_t)columns, (uint32_t)p->matrices};
+    uint32_t groups[3] = {row_blocks(w, p->way), (uint32_t)columns, (uint32_t)p->matrices};
     gpu_run(gpu, gpu->formats[w->tensor->format->type].kernels[p->way], way->threads, groups,
             GPU_ARGS(gpu_memory(p->y), gpu_memory(w->memory), gpu_long((int64_t)w->high), gpu_long((int64_t)w->scales),
                      gpu_long((int64_t)w->steps), gpu_memory(p->x), gpu_memory(p->bias), gpu_memory(p->order), gpu_memory(p->tiles),
@@ -63,11 +72,57 @@ static void project(struct gpu *gpu, uint64_t y, const struct gpu_weight *w, uin
                                        .accumulate = accumulate});
 }
 
+/* Matrices of one format in one launch; the first normalises the row for those after it. */
+void gpu_launch_one(struct gpu *gpu, const struct gpu_one *p, const struct gpu_norm_of *norm)
+{
+    for (int first = 0, end; first < p->n; first = end) {
+        const struct gpu_weight *w[GPU_ONE_MATRICES] = {NULL};
+        enum gpu_product way = for_mma(gpu, p->w[first], (int)p->w[first]->cols) ? GPU_ONE_MMA : GPU_ONE_DOT;
+        uint32_t blocks = 0;
+        struct gpu_arg args[7 * GPU_ONE_MATRICES + 7];
+        size_t n = 0;
+        for (end = first; end < p->n && p->w[end]->tensor->format == p->w[first]->tensor->format; end++)
+            w[end - first] = p->w[end];
+        for (int i = 0; i < GPU_ONE_MATRICES; i++) {
+            bool there = w[i] != NULL;
+            args[n++] = gpu_memory(there ? p->y[first + i] : 0);
+            args[n++] = gpu_memory(there ? w[i]->memory : 0);
+            args[n++] = gpu_long(there ? (int64_t)w[i]->high : 0);
+            args[n++] = gpu_long(there ? (int64_t)w[i]->scales : 0);
+            args[n++] = gpu_long(there ? (int64_t)w[i]->steps : 0);
+            args[n++] = gpu_memory(there ? p->bias[first + i] : 0);
+            args[n++] = gpu_int(there ? w[i]->rows : 0);
+            blocks += row_blocks(w[i], way);
+        }
+        bool now = norm && first == 0;
+        args[n++] = gpu_memory(now ? norm->x : p->x);
+        args[n++] = gpu_memory(now ? norm->weight : 0);
+        args[n++] = gpu_memory(now ? norm->y : 0);
+        args[n++] = gpu_float(now ? norm->epsilon : 0);
+        args[n++] = gpu_int(p->w[first]->cols);
+        args[n++] = gpu_memory(p->sum);
+        args[n++] = gpu_float(p->factor);
+        gpu_run(gpu, gpu->formats[p->w[first]->tensor->format->type].kernels[way], ways[way].threads, (const uint32_t[]){blocks, 1, 1},
+                args, n);
+    }
+}
+
 void gpu_project(struct backend *backend, struct buffer *const ys[], const struct weight *const ws[], int count, const struct buffer *x,
                  int n, bool accumulate)
 {
-    for (int i = 0; i < count; i++)
-        project(gpu_of(backend), ys[i]->memory, ws[i]->packed, x->memory, n, accumulate);
+    struct gpu *gpu = gpu_of(backend);
+    struct gpu_one one = {.n = count, .x = x->memory, .sum = accumulate ? ys[0]->memory : 0, .factor = 1};
+    if (n != 1) {
+        for (int i = 0; i < count; i++)
+            project(gpu, ys[i]->memory, ws[i]->packed, x->memory, n, accumulate);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        one.w[i] = ws[i]->packed;
+        one.y[i] = accumulate ? 0 : ys[i]->memory;
+        count_product(gpu, one.w[i], n);
+    }
+    gpu_hold_product(gpu, &one);
 }
 
 void gpu_project_heads(struct backend *backend, struct buffer *y, int y_stride, const struct weight *weight, const struct buffer *x,
@@ -96,7 +151,8 @@ void gpu_route(struct backend *backend, struct buffer *ids, struct buffer *weigh
     enum { CHOOSERS = 64 };
     struct gpu *gpu = gpu_of(backend);
     uint32_t groups[3] = {(uint32_t)n, 1, 1};
-    project(gpu, gpu->router_logits, router->matrix->packed, h->memory, n, false);
+    gpu_project(backend, (struct buffer *const[]){&(struct buffer){.memory = gpu->router_logits}},
+                (const struct weight *const[]){router->matrix}, 1, h, n, false);
     gpu_run(gpu, gpu->rows.kernels[GPU_CHOOSE], CHOOSERS, groups,
             GPU_ARGS(gpu_memory(ids->memory), gpu_memory(weights->memory), gpu_memory(gpu->router_logits),
                      gpu_memory(gpu_vector(router->bias)), gpu_memory(gpu_vector(router->selection)), gpu_int(r->n_experts),
@@ -136,6 +192,30 @@ static enum gpu_product way_for_experts(const struct gpu *gpu, const struct expe
     return n > 2 ? GPU_DOT_8 : GPU_DOT_1;                                          // fewer rows seldom share an expert
 }
 
+/* The experts of one row in two launches. False where they can't be: gate and up are of two formats. */
+static bool one_row(struct gpu *gpu, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
+                    const struct experts *e, bool mma)
+{
+    const struct gpu_weight *gate = e->gate->packed, *up = e->up->packed, *down = e->down->packed;
+    enum gpu_product middle = mma ? GPU_MIDDLE_MMA : GPU_MIDDLE_DOT, end = mma ? GPU_DOWN_MMA : GPU_DOWN_DOT;
+    if (gate->tensor->format != up->tensor->format)
+        return false;
+    gpu_run(gpu, gpu->formats[gate->tensor->format->type].kernels[middle], ways[middle].threads,
+            (const uint32_t[]){row_blocks(gate, middle), (uint32_t)e->top_k, 1},
+            GPU_ARGS(gpu_memory(gpu->pair_gate), gpu_memory(h->memory), gpu_memory(ids->memory), gpu_memory(gate->memory),
+                     gpu_long((int64_t)gate->high), gpu_long((int64_t)gate->scales), gpu_long((int64_t)gate->steps),
+                     gpu_memory(gpu_vector(e->gate_bias)), gpu_memory(up->memory), gpu_long((int64_t)up->high),
+                     gpu_long((int64_t)up->scales), gpu_long((int64_t)up->steps), gpu_memory(gpu_vector(e->up_bias)), gpu_int(gate->rows),
+                     gpu_int(gate->cols), gpu_int(e->function), gpu_memory(gpu->load), gpu_memory(gpu->active), gpu_int(gpu->routed_layer),
+                     gpu_int(gpu->limits.n_experts), gpu_int(e->top_k)));
+    gpu_run(gpu, gpu->formats[down->tensor->format->type].kernels[end], ways[end].threads, (const uint32_t[]){row_blocks(down, end), 1, 1},
+            GPU_ARGS(gpu_memory(x->memory), gpu_memory(gpu->pair_gate), gpu_memory(ids->memory), gpu_memory(weights->memory),
+                     gpu_memory(down->memory), gpu_long((int64_t)down->high), gpu_long((int64_t)down->scales),
+                     gpu_long((int64_t)down->steps), gpu_memory(gpu_vector(e->down_bias)), gpu_int(down->rows), gpu_int(down->cols),
+                     gpu_int(e->top_k)));
+    return true;
+}
+
 void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,
                  const struct experts *e, int n)
 {
@@ -150,11 +230,14 @@ void gpu_experts(struct backend *backend, struct buffer *x, const struct buffer 
         gpu->counts.operations += 2 * (uint64_t)(matrices[i]->rows * matrices[i]->cols) * (uint64_t)pairs;
         gpu->expert_bytes[gpu->routed_layer] += matrices[i]->tensor->bytes / (uint64_t)matrices[i]->experts;
     }
+    bool on_cpu = ((const struct gpu_weight *)e->gate->packed)->on_cpu.tensor != NULL;
+    if (n == 1 && !on_cpu && one_row(gpu, x, h, ids, weights, e, way == GPU_MMA_8))
+        return;
     gpu_run(gpu, gpu->rows.kernels[GPU_SORT], 256, (const uint32_t[]){1, 1, 1},
             GPU_ARGS(gpu_memory(gpu->order), gpu_memory(gpu->tiles), gpu_memory(gpu->load), gpu_memory(gpu->active),
                      gpu_memory(ids->memory), gpu_int(gpu->routed_layer), gpu_int(n_experts), gpu_int(pairs), gpu_int(columns),
                      gpu_int(tiles)));
-    if (((const struct gpu_weight *)e->gate->packed)->on_cpu.tensor) {
+    if (on_cpu) {
         gpu_cpu_experts(gpu, x, h, ids, weights, e, n);
         return;
     }

@@ -108,6 +108,7 @@ static bool open_program(struct gpu *gpu, struct gpu_program *p, const char *con
 {
     struct text source = {0};
     text_add_string(&source, gpu_source_dialect);
+    text_add_string(&source, gpu_source_common);
     for (; *parts; parts++)
         text_add_string(&source, *parts);
     bool ok = text_ok(&source, err) && load_program(gpu, p, source.bytes, o, err);
@@ -132,7 +133,7 @@ bool gpu_open_rows(struct gpu *gpu, struct error *err)
 
 bool gpu_open_attention(struct gpu *gpu, struct error *err)
 {
-    static const char *const names[] = {"kv_store", "kv_copy", "attend", "attend_split", "attend_merge"};
+    static const char *const names[] = {"kv_store", "kv_copy", "turn_heads", "attend", "attend_split", "attend_merge"};
     static const int types[] = {[ENGINE_KV_F16] = 0, [ENGINE_KV_BF16] = 1, [ENGINE_KV_F32] = 2};
     enum { MOST_HEADS = 8, FLOATS = 40 << 8 }; // of a group: 40 KiB of queries
     int n_heads = gpu->limits.n_heads, group = n_heads / gpu->kv.n_kv_heads, heads = 1;
@@ -153,10 +154,13 @@ bool gpu_open_attention(struct gpu *gpu, struct error *err)
 
 bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct error *err)
 {
-    static const char *const names[] = {"dot_1", "dot_8", "matrix_values", "mma_8", "mma_32"};
+    static const char *const names[] = {"dot_1", "dot_8",  "one_dot", "middle_dot", "down_dot", "matrix_values",
+                                        "mma_8", "mma_32", "one_mma", "middle_mma", "down_mma"};
     static const char few[] = "#define COLUMN_TILES 1\n#define MMA_NAME mma_8\n",
                       many[] = "#undef COLUMN_TILES\n#undef MMA_NAME\n#define COLUMN_TILES 4\n#define MMA_NAME mma_32\n";
-    const char *const parts[] = {gpu_source_formats, gpu_source_dot, gpu->mma ? few : NULL, gpu_source_mma, many, gpu_source_mma, NULL};
+    const char *const parts[] = {gpu_source_formats,    gpu_source_dot,    gpu_source_single,
+                                 gpu->mma ? few : NULL, gpu_source_mma,    many,
+                                 gpu_source_mma,        gpu_source_single, NULL};
     struct options o = {.n = 0};
     struct gpu_program *p = &gpu->formats[format->type];
     if (p->program)

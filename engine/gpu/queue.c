@@ -18,6 +18,7 @@ void gpu_fail(struct gpu *gpu, const struct error *err)
 void gpu_run(struct gpu *gpu, uint64_t kernel, uint32_t threads, const uint32_t groups[3], const struct gpu_arg *args, size_t n_args)
 {
     struct error err = {0};
+    gpu_settle(gpu);
     if (gpu->failure.code != ERROR_NONE || !groups[0] || !groups[1] || !groups[2])
         return;
     if (!memory_grow((void **)&gpu->list, &gpu->list_capacity, gpu->n_list + 1, sizeof *gpu->list, "launches", &err)) {
@@ -90,6 +91,7 @@ static bool run_graph(struct gpu *gpu, struct error *err)
 bool gpu_flush(struct gpu *gpu)
 {
     struct error err = {0};
+    gpu_settle(gpu);
     bool done = gpu->failure.code == ERROR_NONE && gpu->n_list && run_graph(gpu, &err);
     if (err.code != ERROR_NONE)
         gpu_fail(gpu, &err);

@@ -17,19 +17,41 @@ void gpu_embed(struct backend *backend, struct buffer *x, const struct weight *w
     gpu_use_batch(gpu, batch, true);
 }
 
+static void launch_norm(struct gpu *gpu, uint64_t y, uint64_t x, uint64_t weight, int rows, int width, int stride, float epsilon)
+{
+    gpu_run(gpu, gpu->rows.kernels[GPU_NORM], 256, (const uint32_t[]){(uint32_t)rows, 1, 1},
+            GPU_ARGS(gpu_memory(y), gpu_memory(x), gpu_memory(weight), gpu_int(width), gpu_int(stride), gpu_float(epsilon)));
+}
+
+void gpu_launch_norm(struct gpu *gpu, const struct gpu_norm_of *norm, int rows)
+{
+    launch_norm(gpu, norm->y, norm->x, norm->weight, rows, norm->width, norm->width, norm->epsilon);
+}
+
 void gpu_norm(struct backend *backend, struct buffer *y, const struct buffer *x, const struct weight *w, int n, int groups, int width,
               int stride, float epsilon)
 {
     struct gpu *gpu = gpu_of(backend);
-    uint32_t size[3] = {(uint32_t)(n * groups), 1, 1};
-    gpu_run(gpu, gpu->rows.kernels[GPU_NORM], 256, size,
-            GPU_ARGS(gpu_memory(y->memory), gpu_memory(x->memory), gpu_memory(gpu_vector(w)), gpu_int(width), gpu_int(stride),
-                     gpu_float(epsilon)));
+    bool in_place = y->memory == x->memory;
+    if (width == stride && n == 1 && groups == 1 && !in_place)
+        gpu_hold_norm(gpu, &(struct gpu_norm_of){y->memory, x->memory, gpu_vector(w), width, epsilon});
+    else if (width == stride && width == gpu->kv.k_dim && in_place) {
+        struct gpu_heads *heads = gpu_hold_heads(gpu, x->memory, groups, n);
+        if (heads->norm || heads->rope) { // has had its turn
+            gpu_settle(gpu);
+            heads = gpu_hold_heads(gpu, x->memory, groups, n);
+        }
+        heads->norm = gpu_vector(w);
+        heads->epsilon = epsilon;
+    } else
+        launch_norm(gpu, y->memory, x->memory, gpu_vector(w), n * groups, width, stride, epsilon);
 }
 
 void gpu_add_bias(struct backend *backend, struct buffer *y, const struct weight *w, int n)
 {
     int64_t count = n * w->cols;
+    if (n == 1 && gpu_held_bias(gpu_of(backend), y->memory, gpu_vector(w)))
+        return;
     gpu_run_flat(gpu_of(backend), GPU_BIAS, count,
                  GPU_ARGS(gpu_memory(y->memory), gpu_memory(gpu_vector(w)), gpu_int(w->cols), gpu_long(count)));
 }
@@ -37,6 +59,8 @@ void gpu_add_bias(struct backend *backend, struct buffer *y, const struct weight
 void gpu_add(struct backend *backend, struct buffer *y, const struct buffer *x, int n, int width, float factor)
 {
     int64_t count = (int64_t)n * width;
+    if (n == 1 && gpu_held_sum(gpu_of(backend), y->memory, x->memory, width, factor))
+        return;
     gpu_run_flat(gpu_of(backend), GPU_ADD, count,
                  GPU_ARGS(gpu_memory(y->memory), gpu_memory(x->memory), gpu_float(factor), gpu_long(count)));
 }

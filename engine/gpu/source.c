@@ -10,9 +10,11 @@
             ".previous\n")
 
 TEXT(dialect);
+TEXT(common);
 TEXT(rows);
 TEXT(router);
 TEXT(formats);
 TEXT(dot);
 TEXT(mma);
+TEXT(single);
 TEXT(attention);

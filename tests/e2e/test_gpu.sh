@@ -42,6 +42,18 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     refuse 2 'are free: leave the experts' env MOCK_CUDA_FREE=200000 bash -c 'mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
     check "a lost device leaves no file" bash -c '! test -e x.f32'
     check "a model runs on the mock, token by token" mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --chunk 1 -o x.f32 --backend cuda
+    kernels() { # MODEL TOKENS: how many the mock runs, token by token
+        MOCK_CUDA_LOG=$PWD/kernels.log mock ok "$JEOUL" logits -m "$1" --tokens "$2" --chunk 1 -o x.f32 --backend cuda &&
+            sed -n 's/^kernels //p' kernels.log
+    }
+    with_layers() { # LAYERS: kernels of twenty tokens of a made-up Qwen3-MoE
+        printf '{"name": "t", "arch": "qwen3moe", "layers": %d, "embedding": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "experts": 8, "top_k": 2,
+                 "expert_width": 64, "vocabulary": 320, "context": 128}' "$1" >shape.json
+        "$JEOUL" synth --shape shape.json --quant q8_0 -o counted.gguf >made 2>&1 && seq 1 20 >counted.txt && kernels counted.gguf counted.txt
+    }
+    check "another layer of Qwen3-MoE is eight launches more a token" bash -c '[ $(($2 - $1)) -eq $((20 * 8)) ]' _ "$(with_layers 2)" "$(with_layers 3)"
+    oss=$goldens/gptoss_mxfp4 # three layers with biases and sinks; four launches for the logits
+    check "a token of gpt-oss is eight launches a layer" bash -c '[ "$1" -eq $((40 * (3 * 8 + 4))) ]' _ "$(kernels "$oss/model.gguf" "$oss/tokens.txt")"
     check "steps of decoding are launched as graphs" bash -c 'read -r _ n < <(grep graph_launches mock.log) && [ "$n" -ge 36 ]'
     check "few graphs serve all of them" bash -c 'read -r _ n < <(grep ^graphs mock.log) && [ "$n" -le 3 ]'
     check "all memory of the device is freed" grep -qx 'left 0' mock.log

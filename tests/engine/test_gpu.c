@@ -240,6 +240,86 @@ Test(gpu_product, odd_sizes_meet_the_definition)
     b->ops->close(b);
 }
 
+/* Operations on one row are held back and joined; on two rows they are not. What both leave in memory is the same, whoever reads it. */
+enum { FUSE_D = 64, FUSE_HEAD = 16, FUSE_Q = 32, FUSE_KV = 16 };
+
+struct fused {
+    struct made norm, q, bias, k, v, head_norm, o;
+    struct rope rope;
+};
+
+enum { FUSED_BUFFERS = 5 };
+static const size_t fused_widths[FUSED_BUFFERS] = {FUSE_D, FUSE_D, FUSE_Q, FUSE_KV, FUSE_D}; // x, h, q, k, b
+
+static void run_fused(struct backend *b, const struct fused *f, const float *x, int n, float *out[FUSED_BUFFERS])
+{
+    static const int32_t positions[2] = {3, 3}, pages[2] = {0, 1};
+    struct buffer *v = poisoned(b, (size_t)n * FUSE_KV), *buffers[FUSED_BUFFERS];
+    const int32_t *page_lists[2] = {&pages[0], &pages[1]};
+    struct batch batch = {.n = n, .positions = positions, .pages = page_lists};
+    buffers[0] = filled(b, x, (size_t)n * FUSE_D);
+    for (int i = 1; i < FUSED_BUFFERS; i++)
+        buffers[i] = poisoned(b, (size_t)n * fused_widths[i]);
+    struct buffer *h = buffers[1], *q = buffers[2], *k = buffers[3], *sum = buffers[4];
+    gpu_use_batch(gpu_of(b), &batch, true);
+    b->ops->norm(b, h, buffers[0], &f->norm.weight, n, 1, FUSE_D, FUSE_D, 1e-5f);
+    b->ops->project(b, (struct buffer *const[]){q, k, v}, (const struct weight *const[]){&f->q.weight, &f->k.weight, &f->v.weight}, 3, h, n,
+                    false);
+    b->ops->add_bias(b, k, &f->bias.weight, n);
+    b->ops->norm(b, q, q, &f->head_norm.weight, n, FUSE_Q / FUSE_HEAD, FUSE_HEAD, FUSE_HEAD, 1e-5f);
+    b->ops->rope(b, q, FUSE_Q / FUSE_HEAD, FUSE_HEAD, 0, &f->rope, &batch);
+    b->ops->rope(b, k, FUSE_KV / FUSE_HEAD, FUSE_HEAD, 0, &f->rope, &batch);
+    b->ops->norm(b, k, k, &f->head_norm.weight, n, FUSE_KV / FUSE_HEAD, FUSE_HEAD, FUSE_HEAD, 1e-5f); // after its turn: not joined
+    b->ops->kv_store(b, 0, k, v, &batch);
+    b->ops->project(b, (struct buffer *const[]){sum}, (const struct weight *const[]){&f->o.weight}, 1, q, n, false);
+    b->ops->add(b, buffers[0], sum, n, FUSE_D, 0.5f);
+    b->ops->project(b, (struct buffer *const[]){buffers[0]}, (const struct weight *const[]){&f->o.weight}, 1, q, n, true);
+    b->ops->norm(b, h, buffers[0], &f->norm.weight, n, 1, FUSE_D, FUSE_D, 1e-5f); // read by nobody before it is read back
+    for (int i = 0; i < FUSED_BUFFERS; i++) {
+        out[i] = contents(b, buffers[i], (size_t)n * fused_widths[i]);
+        b->ops->buffer_free(b, buffers[i]);
+    }
+    b->ops->buffer_free(b, v);
+}
+
+Test(gpu_fuse, joined_operations_leave_what_they_leave_apart)
+{
+    struct error err = {0};
+    struct random random = random_seed(17, 0);
+    float inverse_frequency[FUSE_HEAD / 2];
+    NEEDS_OPENCL();
+    struct backend *b = open_backend(2, 0, 0, FUSE_D);
+    struct fused f = {.rope = {.n_dims = FUSE_HEAD, .neox = true, .inverse_frequency = inverse_frequency, .magnitude = 1}};
+    struct kv_shape shape = {
+        .type = ENGINE_KV_F16, .n_layers = 1, .n_kv_heads = FUSE_KV / FUSE_HEAD, .k_dim = FUSE_HEAD, .v_dim = FUSE_HEAD, .n_pages = 2};
+    for (int i = 0; i < FUSE_HEAD / 2; i++)
+        inverse_frequency[i] = powf(10, -(float)i);
+    gpu_of(b)->limits.n_heads = FUSE_Q / FUSE_HEAD;
+    cr_assert(b->ops->kv_open(b, &shape, &err), "%s", err.message);
+    make_vector(b, &f.norm, 1, FUSE_D, &random), make_vector(b, &f.bias, 1, FUSE_KV, &random);
+    make_vector(b, &f.head_norm, 1, FUSE_HEAD, &random);
+    make_matrix(b, &f.q, tensor_format(TENSOR_Q8_0), WEIGHT_MATRIX, 1, FUSE_Q, FUSE_D, &random);
+    make_matrix(b, &f.k, tensor_format(TENSOR_Q8_0), WEIGHT_MATRIX, 1, FUSE_KV, FUSE_D, &random);
+    make_matrix(b, &f.v, tensor_format(TENSOR_F16), WEIGHT_MATRIX, 1, FUSE_KV, FUSE_D, &random); // another format: a launch of its own
+    make_matrix(b, &f.o, tensor_format(TENSOR_F16), WEIGHT_MATRIX, 1, FUSE_D, FUSE_Q, &random);
+    float *x = random_values(&random, 2 * FUSE_D), *both[FUSED_BUFFERS];
+    run_fused(b, &f, x, 2, both);
+    for (size_t row = 0; row < 2; row++) {
+        float *one[FUSED_BUFFERS];
+        run_fused(b, &f, x + row * FUSE_D, 1, one);
+        for (int i = 0; i < FUSED_BUFFERS; i++) {
+            cr_expect_arr_eq(one[i], both[i] + row * fused_widths[i], fused_widths[i] * sizeof(float), "row %zu: buffer %d", row, i);
+            cr_expect(isfinite(one[i][0]), "row %zu: buffer %d was not written", row, i);
+            free(one[i]);
+        }
+    }
+    for (int i = 0; i < FUSED_BUFFERS; i++)
+        free(both[i]);
+    free(x);
+    unmake(b, &f.norm), unmake(b, &f.bias), unmake(b, &f.head_norm), unmake(b, &f.q), unmake(b, &f.k), unmake(b, &f.v), unmake(b, &f.o);
+    b->ops->close(b);
+}
+
 static double activated(enum activation_function function, double gate, double up)
 {
     if (function == ACT_SWIGLU)

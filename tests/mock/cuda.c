@@ -1,5 +1,6 @@
 /* A CUDA driver, NVRTC and NVML that compute nothing, for tests of what lies between the engine and the driver: memory is the host's,
- * launches and graphs are counted. At the end the counts go to the file $MOCK_CUDA_LOG. $MOCK_CUDA says how it fares:
+ * launches and graphs are counted, and the kernels that both have run. At the end the counts go to the file $MOCK_CUDA_LOG. $MOCK_CUDA says
+ * how it fares:
  *
  *     ok          two devices
  *     stub        as the toolkit's library for linking: cuInit answers 34
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned long long launches, captured, graphs, graph_launches, waits, allocated, freed;
-static int capturing;
+static unsigned long long launches, captured, graphs, graph_launches, kernels, waits, allocated, freed;
+static unsigned long long capturing; // 1 + the launches of the graph under way; 0: none is
 
 static int is(const char *mode)
 {
@@ -27,8 +28,8 @@ __attribute__((destructor)) static void tell(void)
     FILE *log = path && launches + captured ? fopen(path, "w") : NULL;
     if (!log)
         return;
-    fprintf(log, "launches %llu\ncaptured %llu\ngraphs %llu\ngraph_launches %llu\nleft %llu\n", launches, captured, graphs, graph_launches,
-            allocated - freed);
+    fprintf(log, "launches %llu\ncaptured %llu\ngraphs %llu\ngraph_launches %llu\nkernels %llu\nleft %llu\n", launches, captured, graphs,
+            graph_launches, kernels, allocated - freed);
     fclose(log);
 }
 
@@ -212,10 +213,13 @@ int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
     (void)f, (void)stream, (void)arguments, (void)extra, (void)local;
     if (!gx || !gy || !gz || gy > 65535 || gz > 65535 || !bx || bx > 1024 || by != 1 || bz != 1)
         return 1; // CUDA_ERROR_INVALID_VALUE
-    if (capturing)
+    if (capturing) {
         captured++;
-    else
+        capturing++;
+    } else {
         launches++;
+        kernels++;
+    }
     return 0;
 }
 
@@ -229,23 +233,26 @@ int cuStreamBeginCapture_v2(void *stream, int mode)
 int cuStreamEndCapture(void *stream, void **graph)
 {
     (void)stream;
-    capturing = 0;
     graphs++;
-    *graph = strdup("graph");
+    *graph = malloc(sizeof capturing);
+    *(unsigned long long *)*graph = capturing - 1;
+    capturing = 0;
     return 0;
 }
 
 int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long flags)
 {
-    (void)graph, (void)flags;
-    *executable = strdup("executable");
+    (void)flags;
+    *executable = malloc(sizeof kernels);
+    memcpy(*executable, graph, sizeof kernels);
     return 0;
 }
 
 int cuGraphLaunch(void *executable, void *stream)
 {
-    (void)executable, (void)stream;
+    (void)stream;
     graph_launches++;
+    kernels += *(unsigned long long *)executable;
     return 0;
 }
 

@@ -36,13 +36,57 @@ DEVICE long head_page(int page, int kv_head, int dim)
     return ((long)page * KV_HEADS + kv_head) * PAGE_TOKENS * dim;
 }
 
-KERNEL(256) kv_store(GLOBAL cached *cache, GLOBAL const float *values, GLOBAL const int *step, int dim, int n)
+/* The latent cache's next tokens: K alone. */
+KERNEL(256) kv_store(GLOBAL cached *cache, GLOBAL const float *values, GLOBAL const int *step, int n)
 {
-    long i = (long)GROUP(0) * 256 + THREAD, head = i / dim, row = head / KV_HEADS;
+    long i = (long)GROUP(0) * 256 + THREAD, head = i / K_DIM, row = head / KV_HEADS;
     if (row >= n)
         return;
     int position = step[2 * row], page = step[step[2 * row + 1] + position / PAGE_TOKENS];
-    cache[head_page(page, (int)(head % KV_HEADS), dim) + (long)(position % PAGE_TOKENS) * dim + i % dim] = CACHED_BITS(values[i]);
+    cache[head_page(page, (int)(head % KV_HEADS), K_DIM) + (long)(position % PAGE_TOKENS) * K_DIM + i % K_DIM] = CACHED_BITS(values[i]);
+}
+
+/* Queries, keys and values of the step's rows on their way to attention, a group being a head of a row: its norm, where there is one, its turn
+ * by position, where it has a table, and of keys and values the place in the cache. GROUP(0) = row · (q_heads + 2 · KV_HEADS) + head:
+ * queries, keys, values. q and k are changed in place. */
+#define TURNERS 128
+KERNEL(TURNERS) turn_heads(GLOBAL float *q, GLOBAL float *k, GLOBAL const float *v, GLOBAL cached *k_cache, GLOBAL cached *v_cache,
+                           GLOBAL const int *step, GLOBAL const float *q_norm, GLOBAL const float *k_norm, float epsilon,
+                           GLOBAL const float *q_table, GLOBAL const float *k_table, int n_dims, int neox, int q_heads)
+{
+    LOCAL float room[256 + (K_DIM > V_DIM ? K_DIM : V_DIM)];
+    LOCAL_POINTER float *values = room + 256;
+    int heads = q_heads + 2 * KV_HEADS, head = GROUP(0) % heads, kv_head = head - q_heads;
+    long row = GROUP(0) / heads;
+    bool of_q = kv_head < 0, of_v = kv_head >= KV_HEADS;
+    int dim = of_v ? V_DIM : K_DIM, position = step[2 * row], pairs = n_dims / 2;
+    kv_head = of_v ? kv_head - KV_HEADS : kv_head;
+    GLOBAL float *to = of_q ? q + (row * q_heads + head) * dim : k + (row * KV_HEADS + kv_head) * dim;
+    GLOBAL const float *from = of_v ? v + (row * KV_HEADS + kv_head) * dim : to;
+    GLOBAL const float *norm = of_v ? 0 : of_q ? q_norm : k_norm, *table = of_v ? 0 : of_q ? q_table : k_table;
+    float factor = 1.0f;
+    if (norm)
+        factor = norm_factor(room, from, dim, epsilon, TURNERS);
+    for (int i = THREAD; i < dim; i += TURNERS)
+        values[i] = norm ? from[i] * factor * norm[i] : from[i];
+    BARRIER;
+    for (int i = THREAD; table && i < pairs; i += TURNERS) {
+        GLOBAL const float *turn = table + (long)position * n_dims + 2 * i;
+        int a = neox ? i : 2 * i, b = neox ? i + pairs : 2 * i + 1;
+        float x0 = values[a], x1 = values[b], c = turn[0], s = turn[1];
+        values[a] = x0 * c - x1 * s;
+        values[b] = x0 * s + x1 * c;
+    }
+    BARRIER;
+    if (!of_v && (norm || table))
+        for (int i = THREAD; i < dim; i += TURNERS)
+            to[i] = values[i];
+    if (!of_q) {
+        int page = step[step[2 * row + 1] + position / PAGE_TOKENS];
+        GLOBAL cached *cache = (of_v ? v_cache : k_cache) + head_page(page, kv_head, dim) + (long)(position % PAGE_TOKENS) * dim;
+        for (int i = THREAD; i < dim; i += TURNERS)
+            cache[i] = CACHED_BITS(values[i]);
+    }
 }
 
 /* Copies a page of a layer's K or V to another. */

@@ -28,6 +28,7 @@
 #define LOCAL_INCREMENT(AT) atomic_inc(AT)
 #define LOAD4(AT) vload4(0, AT)
 #define UNROLL
+#define KEEP_LOOP
 #define LEAVE_IF(CONDITION)
 typedef char schar;
 
@@ -55,6 +56,7 @@ typedef signed char schar;
 #define LOCAL_INCREMENT(AT) atomicAdd(AT, 1)
 #define LOAD4(AT) (*(const float4 *)(AT)) /* of an address that is a multiple of 16 bytes */
 #define UNROLL _Pragma("unroll")
+#define KEEP_LOOP _Pragma("unroll 1") /* of a body so large that twice of it takes registers */
 #define LEAVE_IF(CONDITION) /* the whole group, which has nothing to do: sooner, where it can be said before a barrier */                 \
     if (CONDITION)                                                                                                                         \
         return;

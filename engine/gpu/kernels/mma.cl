@@ -31,6 +31,7 @@ DEVICE uint bf16_pair(float low, float high)
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 #define MMA_ROOM
+#define MMA_ROOM_POINTER 0
 #define MMA(C, A, B)                                                                                                                       \
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"    \
                  : "+f"((C)[0]), "+f"((C)[1]), "+f"((C)[2]), "+f"((C)[3])                                                                  \
@@ -38,6 +39,7 @@ DEVICE uint bf16_pair(float low, float high)
 #else
 /* The same by way of local memory, for devices without one and for tests: 6 words of each lane. */
 #define MMA_ROOM LOCAL uint mma_room[MMA_THREADS * 6];
+#define MMA_ROOM_POINTER mma_room
 #define MMA(C, A, B) emulated_mma(mma_room, C, A, B)
 
 DEVICE float pair_product(uint a, uint b, float sum)
@@ -64,6 +66,65 @@ DEVICE void emulated_mma(LOCAL_POINTER uint *room, float *c, const uint *a, cons
     BARRIER;
 }
 #endif
+/* How many blocks of four groups a segment has. */
+DEVICE int segment_blocks(int groups)
+{
+    return ((groups + 3) / 4 + SEGMENTS - 1) / SEGMENTS;
+}
+
+/* A lane's weights of a block: for two tiles of 16 rows, eight steps. Of rows and groups that there are not, zeros. */
+DEVICE void mma_weights(uint (*a)[8][4], struct planes planes, long matrix_row, int first_row, int rows, int group, int groups)
+{
+    UNROLL for (int half_tile = 0; half_tile < 4; half_tile++)
+    {
+        float v[32];
+        int row = first_row + half_tile * 8 + THREAD % 32 / 4;
+        if (row < rows && group < groups)
+            group_values(planes, (matrix_row + row) * groups + group, v);
+        else
+            UNROLL for (int j = 0; j < 32; j++) v[j] = 0.0f;
+        UNROLL for (int s = 0; s < 8; s++)
+        {
+            a[half_tile / 2][s][half_tile % 2] = bf16_pair(v[4 * s], v[4 * s + 1]);
+            a[half_tile / 2][s][half_tile % 2 + 2] = bf16_pair(v[4 * s + 2], v[4 * s + 3]);
+        }
+    }
+}
+
+/* A segment's part of 32 rows · x, x being one row: the first column of each MMA. See single.cl. */
+DEVICE void mma_parts(LOCAL_POINTER float *room, LOCAL_POINTER uint *mma_room, struct planes planes, long matrix_row, int first_row, int rows,
+                      int cols, GLOBAL const float *x, GLOBAL const float *norm, float factor)
+{
+    int lane = THREAD % 32, segment = THREAD / 32, quad = lane / 4, t = lane % 4, groups = cols / 32, each = segment_blocks(groups);
+    float c[2][4];
+    UNROLL for (int i = 0; i < 8; i++) c[i / 4][i % 4] = 0.0f;
+    for (int i = 0; i < each; i++) {
+        int group = (segment * each + i) * 4 + t;
+        uint a[2][8][4];
+        mma_weights(a, planes, matrix_row, first_row, rows, group, groups);
+        UNROLL for (int s = 0; s < 8; s++)
+        {
+            uint b[2] = {0, 0};
+            if (quad == 0 && group < groups) {
+                int at = group * 32 + 4 * s;
+                float4 four = LOAD4(x + at);
+                if (norm) {
+                    float4 weights = LOAD4(norm + at);
+                    four.x = four.x * factor * weights.x;
+                    four.y = four.y * factor * weights.y;
+                    four.z = four.z * factor * weights.z;
+                    four.w = four.w * factor * weights.w;
+                }
+                b[0] = bf16_pair(four.x, four.y);
+                b[1] = bf16_pair(four.z, four.w);
+            }
+            MMA(c[0], a[0][s], b);
+            MMA(c[1], a[1][s], b);
+        }
+    }
+    if (t == 0)
+        UNROLL for (int i = 0; i < 4; i++) room[(i * 8 + quad) * (SEGMENTS + 1) + segment] = c[i / 2][i % 2 * 2];
+}
 #endif
 
 KERNEL(MMA_THREADS) MMA_NAME(PRODUCT_ARGUMENTS)
@@ -73,7 +134,7 @@ KERNEL(MMA_THREADS) MMA_NAME(PRODUCT_ARGUMENTS)
     struct product p = product_of(tiles, 8 * COLUMN_TILES, n);
     struct planes planes = planes_of(w, high, scales, steps);
     int lane = THREAD % 32, segment = THREAD / 32, quad = lane / 4, t = lane % 4, first_row = GROUP(0) * MMA_ROWS;
-    int groups = cols / 32, each = ((groups + 3) / 4 + SEGMENTS - 1) / SEGMENTS; // blocks of four groups in a segment
+    int groups = cols / 32, each = segment_blocks(groups);
     float c[COLUMN_TILES][2][4];
     long at[COLUMN_TILES];
     LEAVE_IF(p.count == 0)
@@ -90,20 +151,7 @@ KERNEL(MMA_THREADS) MMA_NAME(PRODUCT_ARGUMENTS)
     for (int i = 0; i < each; i++) {
         int group = (segment * each + i) * 4 + t;
         uint a[2][8][4];
-        UNROLL for (int half_tile = 0; half_tile < 4; half_tile++)
-        {
-            float v[32];
-            int row = first_row + half_tile * 8 + quad;
-            if (row < rows && group < groups && p.count)
-                group_values(planes, ((long)p.matrix * rows + row) * groups + group, v);
-            else
-                UNROLL for (int j = 0; j < 32; j++) v[j] = 0.0f;
-            UNROLL for (int s = 0; s < 8; s++)
-            {
-                a[half_tile / 2][s][half_tile % 2] = bf16_pair(v[4 * s], v[4 * s + 1]);
-                a[half_tile / 2][s][half_tile % 2 + 2] = bf16_pair(v[4 * s + 2], v[4 * s + 3]);
-            }
-        }
+        mma_weights(a, planes, (long)p.matrix * rows, first_row, p.count ? rows : 0, group, groups);
         UNROLL for (int tile = 0; tile < COLUMN_TILES; tile++)
         {
             UNROLL for (int s = 0; s < 8; s++)

@@ -1,18 +1,10 @@
 /* Operations on rows that are no products: each row's values depend on that row alone, in an order that its width fixes. */
 
-/* The sum of what all 256 threads have, in every thread, by halves. */
+/* The sum of what all 256 threads have, in every thread. */
 DEVICE float sum_of_threads(LOCAL_POINTER float *room, float value)
 {
     room[THREAD] = value;
-    BARRIER;
-    for (int half_way = 128; half_way > 0; half_way /= 2) {
-        if (THREAD < half_way)
-            room[THREAD] += room[THREAD + half_way];
-        BARRIER;
-    }
-    float sum = room[0];
-    BARRIER;
-    return sum;
+    return sum_by_halves(room, 256);
 }
 
 /* y = x / sqrt(mean(x²) + epsilon) · w over a row of `width` values; a group is a row, rows are `stride` apart. */
@@ -20,12 +12,9 @@ KERNEL(256) norm_rows(GLOBAL float *y, GLOBAL const float *x, GLOBAL const float
 {
     LOCAL float room[256];
     long at = (long)GROUP(0) * stride;
-    float sum = 0.0f;
+    float factor = norm_factor(room, x + at, width, epsilon, 256);
     for (int i = THREAD; i < width; i += 256)
-        sum = FMA(x[at + i], x[at + i], sum);
-    float scale = 1.0f / SQRT(sum_of_threads(room, sum) / (float)width + epsilon);
-    for (int i = THREAD; i < width; i += 256)
-        y[at + i] = x[at + i] * scale * w[i];
+        y[at + i] = x[at + i] * factor * w[i];
 }
 
 /* y[count] += w[count % width] */
@@ -55,15 +44,6 @@ KERNEL(256) clear_rows(GLOBAL float *x, long count)
     long i = (long)GROUP(0) * 256 + THREAD;
     if (i < count)
         x[i] = 0.0f;
-}
-
-/* Functions as engine/backend.h numbers them: 0 silu(g) · u, 1 that of gpt-oss. */
-DEVICE float activation(int function, float gate, float up)
-{
-    if (function == 0)
-        return gate / (1.0f + EXP(-gate)) * up;
-    float g = gate > 7.0f ? 7.0f : gate, u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
-    return g / (1.0f + EXP(-1.702f * g)) * (u + 1.0f);
 }
 
 KERNEL(256) activate_rows(GLOBAL float *gate, GLOBAL const float *up, int function, long count)
