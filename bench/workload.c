@@ -76,6 +76,7 @@ static void end(struct running *r, enum bench_phase_kind kind, struct bench_phas
     phase->counts.operations -= r->before.operations;
     phase->counts.weight_bytes -= r->before.weight_bytes;
     phase->counts.kv_bytes -= r->before.kv_bytes;
+    phase->counts.device_ns -= r->before.device_ns;
     for (int i = 0; i < ENGINE_OP_COUNT; i++)
         phase->counts.op_ns[i] -= r->before.op_ns[i];
     if (r->hooks && r->hooks->end)

@@ -180,7 +180,7 @@ struct backend_ops {
 
     /* Counts that only the backend knows: [n_layers][n_experts] routed tokens since the last reset, bytes and operations. */
     const uint64_t *(*expert_load)(struct backend *);
-    void (*read_counts)(struct backend *, struct engine_counts *); // operations, weight_bytes, kv_bytes
+    void (*read_counts)(struct backend *, struct engine_counts *); // operations, weight_bytes, kv_bytes; a GPU's time
     void (*reset_counts)(struct backend *);
 
     void (*use_threads)(struct backend *, int threads); // 1 … as opened

@@ -375,7 +375,7 @@ bool engine_step(struct engine *e, struct engine_row *rows, int n, struct error 
 
 void engine_read_counts(const struct engine *e, struct engine_counts *out)
 {
-    *out = (struct engine_counts){.steps = e->steps, .rows = e->rows};
+    *out = (struct engine_counts){.steps = e->steps, .rows = e->rows, .device_reason = "the engine runs on the CPU"};
     e->model.backend->ops->read_counts(e->model.backend, out);
     memcpy(out->op_ns, e->forward.op_ns, sizeof out->op_ns);
     out->op_ns[ENGINE_OP_OTHER] += e->other_ns;

@@ -234,6 +234,8 @@ struct engine_counts {
     uint64_t weight_bytes;           // bytes of weights read, each distinct expert once a step
     uint64_t kv_bytes;               // bytes of the cache read by attention
     uint64_t op_ns[ENGINE_OP_COUNT]; // wall-clock time by operation
+    uint64_t device_ns;              // that a GPU computed, by its own clock, if device_reason is NULL
+    const char *device_reason;       // why there is no such time; lives as long as the engine
 };
 void engine_read_counts(const struct engine *engine, struct engine_counts *out);
 void engine_reset_counts(struct engine *engine); // expert load too

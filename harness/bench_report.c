@@ -154,6 +154,9 @@ static cJSON *row_json(const struct benching *b, const struct row *row)
     cJSON_AddItemToObject(object, "op_share", on_cpu ? shares_json(row->c->op_ns[row->phase]) : cJSON_CreateNull());
     cJSON_AddItemToObject(object, "op_share_reason",
                           on_cpu ? cJSON_CreateNull() : cJSON_CreateString("operations of a GPU are not timed one by one"));
+    const char *untimed = row->c->device_reason;
+    add_number_or_null(object, "device_share", !untimed, row->c->device_ns[row->phase] / row->c->wall_ns[row->phase]);
+    cJSON_AddItemToObject(object, "device_share_reason", untimed ? cJSON_CreateString(untimed) : cJSON_CreateNull());
     return object;
 }
 

@@ -21,6 +21,8 @@ struct bench_configuration {
     struct bench_workload workload;
     struct bench_sample *samples[2];  // [repeats], by phase; all zero where there is no such phase
     double op_ns[2][ENGINE_OP_COUNT]; // over all repeats
+    double device_ns[2], wall_ns[2];  // the same: that a GPU computed, and of the phase
+    const char *device_reason;        // why a GPU's time is not known; NULL: it is
 };
 
 struct benching {

@@ -116,7 +116,7 @@ static void end(void *context, enum bench_phase_kind phase)
                     energy_labels(phase, "gpu-board"));
 }
 
-static void add_phase(cJSON *measurements, const char *name, const struct bench_phase *phase)
+static void add_phase(cJSON *measurements, const char *name, const struct bench_phase *phase, bool on_gpu)
 {
     char metric[64];
     if (!phase->tokens)
@@ -129,6 +129,9 @@ static void add_phase(cJSON *measurements, const char *name, const struct bench_
     measurement_add(measurements, "model_bandwidth", "byte/s",
                     (double)(phase->counts.weight_bytes + phase->counts.kv_bytes) * 1e9 / (double)phase->ns, NULL,
                     measurement_labels("phase", name));
+    if (on_gpu)
+        measurement_add(measurements, "device_time", "ns", (double)phase->counts.device_ns, phase->counts.device_reason,
+                        measurement_labels("phase", name));
 }
 
 static void add_latencies(cJSON *measurements, const struct bench_result *result)
@@ -188,8 +191,8 @@ static bool run_bench(struct opened *o, const cJSON *config, cJSON *measurements
     bool ok = bench_run(o->engine, &w, NULL, &hooks, &result, err);
     if (ok) {
         struct rusage usage;
-        add_phase(measurements, "prefill", &result.prefill);
-        add_phase(measurements, "decode", &result.decode);
+        add_phase(measurements, "prefill", &result.prefill, watching.on_gpu);
+        add_phase(measurements, "decode", &result.decode, watching.on_gpu);
         add_latencies(measurements, &result);
         measurement_add(measurements, "load_time", "ns", (double)engine_facts(o->engine).load_ns, NULL, measurement_labels(NULL, NULL));
         getrusage(RUSAGE_SELF, &usage);

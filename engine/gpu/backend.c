@@ -35,7 +35,9 @@ static bool finish(struct backend *backend, struct error *err)
     struct error own = {0};
     if (gpu_flush(gpu) && !gpu->driver->finish(gpu->context, &own))
         gpu_fail(gpu, &own);
-    if (gpu->failure.code != ERROR_NONE)
+    if (gpu->failure.code == ERROR_NONE)
+        gpu_time_collect(gpu);
+    else
         return error_set(err, gpu->failure.code, "device %d, %s: %.800s", gpu->device, gpu->facts.name, gpu->failure.message);
     return true;
 }
@@ -60,6 +62,8 @@ static void read_counts(struct backend *backend, struct engine_counts *out)
     out->operations = gpu->counts.operations;
     out->weight_bytes = gpu->counts.weight_bytes;
     out->kv_bytes = gpu->counts.kv_bytes;
+    out->device_ns = (uint64_t)gpu->time.ns;
+    out->device_reason = gpu->time.reason[0] ? gpu->time.reason : NULL;
     if (!gpu->limits.n_experts)
         return;
     gpu_read(gpu, gpu->active, 0, gpu->active_host, layers * sizeof *gpu->active_host);
@@ -72,6 +76,7 @@ static void reset_counts(struct backend *backend)
     struct gpu *gpu = gpu_of(backend);
     size_t layers = (size_t)gpu->limits.n_layers, experts = (size_t)gpu->limits.n_experts;
     gpu->counts = (struct engine_counts){0};
+    gpu->time.ns = 0;
     memset(gpu->load_host, 0, layers * experts * sizeof *gpu->load_host);
     memset(gpu->active_host, 0, layers * sizeof *gpu->active_host);
     gpu_write(gpu, gpu->load, 0, gpu->load_host, layers * experts * sizeof *gpu->load_host);

@@ -23,7 +23,7 @@ struct gpu_facts {
     bool tensor_cores;                    // the driver's dialect has a hardware MMA for this device
 };
 
-enum { GPU_MAX_ARGS = 28 };
+enum { GPU_MAX_ARGS = 28, GPU_STAMPS = 128 };
 
 /* One argument: memory, or a number of 4 or 8 bytes. */
 struct gpu_arg {
@@ -72,6 +72,11 @@ struct gpu_driver {
 
     bool (*launch)(struct gpu_context *, const struct gpu_launch *, struct error *);
     bool (*finish)(struct gpu_context *, struct error *); // waits, and tells of launches that failed
+
+    /* The device's own clock; NULL where the driver has none. stamp puts a point of time into the queue, as number 0 … GPU_STAMPS − 1, in
+     * place of an earlier one; between tells what lies between two that have passed: after finish. */
+    bool (*stamp)(struct gpu_context *, size_t number, struct error *);
+    bool (*between)(struct gpu_context *, size_t from, size_t to, double *ns, struct error *);
 
     /* A list of launches as one graph; NULL where the driver has none. */
     uint64_t (*graph_new)(struct gpu_context *, const struct gpu_launch *, size_t n, struct error *);

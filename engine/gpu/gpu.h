@@ -129,6 +129,11 @@ struct gpu {
     struct gpu_launch *list; // [n_list]: launches that the driver has not seen
     size_t n_list, list_capacity;
     struct gpu_graph graphs[GPU_GRAPHS];
+    struct {
+        size_t n;         // stamps since the last collection: of pairs the first and the second
+        double ns;        // since the last reset
+        char reason[256]; // why there is no time; "": there is
+    } time;
     uint64_t graph_clock;
 
     struct gpu_program rows, attention, formats[GPU_FORMATS];
@@ -229,6 +234,10 @@ bool gpu_held_bias(struct gpu *, uint64_t y, uint64_t bias);                    
 bool gpu_held_sum(struct gpu *, uint64_t to, uint64_t y, int64_t width, float factor); // the same
 struct gpu_heads *gpu_hold_heads(struct gpu *, uint64_t x, int heads, int n);          // held, or held from now on
 void gpu_take_heads(struct gpu *, uint64_t k, struct gpu_heads *of_q, struct gpu_heads *of_k); // out of what is held; of_q->x 0: none
+
+/* time.c */
+void gpu_time_stamp(struct gpu *);   // before a list of launches, and behind it
+void gpu_time_collect(struct gpu *); // after the device has been waited for
 
 /* program.c */
 bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;

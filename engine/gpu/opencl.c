@@ -25,6 +25,8 @@ enum {
     CL_DEVICE_VERSION = 0x102F,
     CL_PROGRAM_BUILD_LOG = 0x1183,
     CL_MEM_READ_WRITE = 1,
+    CL_QUEUE_PROFILING_ENABLE = 2,
+    CL_PROFILING_COMMAND_END = 0x1283,
 };
 static const cl_ulong CL_DEVICE_TYPE_ALL = 0xFFFFFFFF;
 
@@ -44,6 +46,9 @@ static cl_int (*EnqueueNDRangeKernel)(cl_object, cl_object, cl_uint, const size_
 static cl_int (*EnqueueReadBuffer)(cl_object, cl_object, cl_uint, size_t, size_t, void *, cl_uint, const cl_object *, cl_object *);
 static cl_int (*EnqueueWriteBuffer)(cl_object, cl_object, cl_uint, size_t, size_t, const void *, cl_uint, const cl_object *, cl_object *);
 static cl_int (*EnqueueFillBuffer)(cl_object, cl_object, const void *, size_t, size_t, size_t, cl_uint, const cl_object *, cl_object *);
+static cl_int (*EnqueueMarkerWithWaitList)(cl_object, cl_uint, const cl_object *, cl_object *);
+static cl_int (*GetEventProfilingInfo)(cl_object, cl_uint, size_t, void *, size_t *);
+static cl_int (*ReleaseEvent)(cl_object);
 static cl_int (*Finish)(cl_object);
 static cl_int (*ReleaseMemObject)(cl_object);
 static cl_int (*ReleaseKernel)(cl_object);
@@ -67,6 +72,9 @@ static const struct gpu_symbol symbols[] = {
     {"clEnqueueReadBuffer", (void **)&EnqueueReadBuffer},
     {"clEnqueueWriteBuffer", (void **)&EnqueueWriteBuffer},
     {"clEnqueueFillBuffer", (void **)&EnqueueFillBuffer},
+    {"clEnqueueMarkerWithWaitList", (void **)&EnqueueMarkerWithWaitList},
+    {"clGetEventProfilingInfo", (void **)&GetEventProfilingInfo},
+    {"clReleaseEvent", (void **)&ReleaseEvent},
     {"clFinish", (void **)&Finish},
     {"clReleaseMemObject", (void **)&ReleaseMemObject},
     {"clReleaseKernel", (void **)&ReleaseKernel},
@@ -77,6 +85,7 @@ static const struct gpu_symbol symbols[] = {
 
 struct gpu_context {
     cl_object device, context, queue;
+    cl_object stamps[GPU_STAMPS]; // events; NULL until they are needed
 };
 
 static bool failed(const char *call, cl_int code, struct error *err)
@@ -170,6 +179,9 @@ static bool describe(const struct gpu_driver *self, int device, struct gpu_facts
 
 static void close_context(struct gpu_context *c)
 {
+    for (size_t i = 0; i < GPU_STAMPS; i++)
+        if (c->stamps[i])
+            ReleaseEvent(c->stamps[i]);
     if (c->queue)
         ReleaseCommandQueue(c->queue);
     if (c->context)
@@ -191,7 +203,7 @@ static struct gpu_context *open_context(const struct gpu_driver *self, int devic
         close_context(c);
         return NULL;
     }
-    c->queue = CreateCommandQueue(c->context, id, 0, &code);
+    c->queue = CreateCommandQueue(c->context, id, CL_QUEUE_PROFILING_ENABLE, &code);
     if (!c->queue) {
         failed("clCreateCommandQueue", code, err);
         close_context(c);
@@ -325,6 +337,25 @@ static bool finish(struct gpu_context *c, struct error *err)
     return code == CL_SUCCESS || failed("clFinish", code, err);
 }
 
+/* A marker in an in-order queue ends when everything before it has. */
+static bool stamp(struct gpu_context *c, size_t number_of, struct error *err)
+{
+    if (c->stamps[number_of])
+        ReleaseEvent(c->stamps[number_of]);
+    c->stamps[number_of] = NULL;
+    cl_int code = EnqueueMarkerWithWaitList(c->queue, 0, NULL, &c->stamps[number_of]);
+    return code == CL_SUCCESS || failed("clEnqueueMarkerWithWaitList", code, err);
+}
+
+static bool between(struct gpu_context *c, size_t from, size_t to, double *ns, struct error *err)
+{
+    cl_ulong began = 0, ended = 0;
+    cl_int code = GetEventProfilingInfo(c->stamps[from], CL_PROFILING_COMMAND_END, sizeof began, &began, NULL);
+    code = code == CL_SUCCESS ? GetEventProfilingInfo(c->stamps[to], CL_PROFILING_COMMAND_END, sizeof ended, &ended, NULL) : code;
+    *ns = (double)(ended - began);
+    return code == CL_SUCCESS || failed("clGetEventProfilingInfo", code, err);
+}
+
 const struct gpu_driver gpu_opencl = {.name = "opencl",
                                       .libraries = "libOpenCL.so.1 and a vendor's entry in /etc/OpenCL/vendors",
                                       .load = load,
@@ -342,4 +373,6 @@ const struct gpu_driver gpu_opencl = {.name = "opencl",
                                       .read = read_memory,
                                       .clear = clear_memory,
                                       .launch = launch,
-                                      .finish = finish};
+                                      .finish = finish,
+                                      .stamp = stamp,
+                                      .between = between};

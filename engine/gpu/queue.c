@@ -92,12 +92,17 @@ bool gpu_flush(struct gpu *gpu)
 {
     struct error err = {0};
     gpu_settle(gpu);
-    bool done = gpu->failure.code == ERROR_NONE && gpu->n_list && run_graph(gpu, &err);
+    bool any = gpu->failure.code == ERROR_NONE && gpu->n_list;
+    if (any)
+        gpu_time_stamp(gpu);
+    bool done = any && run_graph(gpu, &err);
     if (err.code != ERROR_NONE)
         gpu_fail(gpu, &err);
     for (size_t i = 0; !done && i < gpu->n_list && gpu->failure.code == ERROR_NONE; i++)
         if (!gpu->driver->launch(gpu->context, &gpu->list[i], &err))
             gpu_fail(gpu, &err);
+    if (any)
+        gpu_time_stamp(gpu);
     gpu->n_list = 0;
     return gpu->failure.code == ERROR_NONE;
 }

@@ -11,6 +11,7 @@ struct gpu_context {
     struct twin *twin;
     int device;
     twin_handle context, stream;
+    twin_handle stamps[GPU_STAMPS]; // NULL until they are needed
 };
 
 static bool failed(const struct twin *t, const char *what, int code, struct error *err)
@@ -105,8 +106,12 @@ struct gpu_context *twin_open(const struct gpu_driver *driver, int device, struc
 
 void twin_close(struct gpu_context *c)
 {
-    if (c->stream && c->twin->use(c->context, c->device) == 0)
+    if (c->stream && c->twin->use(c->context, c->device) == 0) {
+        for (size_t i = 0; i < GPU_STAMPS; i++)
+            if (c->stamps[i])
+                c->twin->f.event_free(c->stamps[i]);
         c->twin->f.stream_free(c->stream);
+    }
     if (c->context)
         c->twin->leave(c->context, c->device);
     free(c);
@@ -257,6 +262,20 @@ bool twin_launch(struct gpu_context *c, const struct gpu_launch *l, struct error
 bool twin_finish(struct gpu_context *c, struct error *err)
 {
     return use(c, err) && check(c->twin, "waiting for the device", c->twin->f.stream_wait(c->stream), err);
+}
+
+bool twin_stamp(struct gpu_context *c, size_t number_of, struct error *err)
+{
+    return use(c, err) && (c->stamps[number_of] || check(c->twin, "an event", c->twin->f.event_new(&c->stamps[number_of], 0), err)) &&
+           check(c->twin, "recording an event", c->twin->f.event_record(c->stamps[number_of], c->stream), err);
+}
+
+bool twin_between(struct gpu_context *c, size_t from, size_t to, double *ns, struct error *err)
+{
+    float ms = 0;
+    bool ok = use(c, err) && check(c->twin, "the time between events", c->twin->f.event_between(&ms, c->stamps[from], c->stamps[to]), err);
+    *ns = (double)ms * 1e6;
+    return ok;
 }
 
 uint64_t twin_graph_new(struct gpu_context *c, const struct gpu_launch *launches, size_t n, struct error *err)

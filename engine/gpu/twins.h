@@ -29,6 +29,10 @@ struct twin_functions {
     int (*function_get)(twin_handle *, twin_handle module, const char *name);
     int (*launch)(twin_handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned local_bytes,
                   twin_handle stream, void **arguments, void **extra);
+    int (*event_new)(twin_handle *, unsigned flags);
+    int (*event_free)(twin_handle);
+    int (*event_record)(twin_handle, twin_handle stream);
+    int (*event_between)(float *ms, twin_handle from, twin_handle to);
     int (*capture_begin)(twin_handle stream, int mode);
     int (*capture_end)(twin_handle stream, twin_handle *graph);
     int (*graph_instantiate)(twin_handle *executable, twin_handle graph, unsigned long long flags);
@@ -76,7 +80,7 @@ struct twin {
     .close = twin_close, .compile = twin_compile, .program_load = twin_program_load, .program_free = twin_program_free,                    \
     .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes, .memory_new = twin_memory_new,                  \
     .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .clear = twin_clear, .launch = twin_launch,                   \
-    .finish = twin_finish
+    .finish = twin_finish, .stamp = twin_stamp, .between = twin_between
 
 bool twin_load(const struct gpu_driver *, struct error *);
 bool twin_load_compiler(const struct gpu_driver *, struct error *);
@@ -98,6 +102,8 @@ bool twin_read(struct gpu_context *, uint64_t from, size_t at, void *to, size_t 
 bool twin_clear(struct gpu_context *, uint64_t memory, size_t bytes, struct error *);
 bool twin_launch(struct gpu_context *, const struct gpu_launch *, struct error *);
 bool twin_finish(struct gpu_context *, struct error *);
+bool twin_stamp(struct gpu_context *, size_t number, struct error *);
+bool twin_between(struct gpu_context *, size_t from, size_t to, double *ns, struct error *);
 uint64_t twin_graph_new(struct gpu_context *, const struct gpu_launch *, size_t n, struct error *);
 bool twin_graph_run(struct gpu_context *, uint64_t graph, struct error *);
 void twin_graph_free(struct gpu_context *, uint64_t graph);

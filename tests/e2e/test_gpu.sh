@@ -71,6 +71,10 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "the same configuration on two devices is two figures" bash -c 'jq -e "[.throughput[] | select(.phase == \"decode\") | .placement // \"\"] == [\"\", \"cuda:0\", \"cuda:1+cpu:auto\"]" gpu-run/figures.json'
     check "the CPU's limits are not a GPU's" bash -c 'jq -e ".throughput | map(select(.placement)) | all(.of_limit == null)" gpu-run/figures.json'
     check "the board's energy and clock are in the record" bash -c 'jq -e "[.measurements[] | select((.labels.scope == \"gpu-board\") and (.cell | contains(\"cuda:0\")) and .labels.phase == \"decode\" and (.cell | endswith(\"r1\"))) | .value] == [2.5, 1980000000]" gpu-run/run.json'
+    check "the device's own time is in the record: a millisecond for each kernel of the mock" bash -c 'jq -e "[.measurements[] | select(.metric == \"device_time\" and (.cell | contains(\"cuda:0\")) and .labels.phase == \"decode\") | .value] | unique == [3 * (2 * 8 + 4) * 1e6]" gpu-run/run.json'
+    check "a cell on the CPU has no such time" bash -c 'jq -e "[.measurements[] | select(.metric == \"device_time\") | .cell | contains(\"cuda\")] | all" gpu-run/run.json'
+    mock untimed "$JEOUL" run gpu.json --out untimed >/dev/null 2>&1
+    check "without events the time is null, with the driver's answer" bash -c 'jq -e "[.measurements[] | select(.metric == \"device_time\")] | length > 0 and all(.value == null and (.reason | contains(\"an event failed with 801\")))" untimed/run.json'
     check "a card without a sensor has a reason" bash -c 'jq -e "[.measurements[] | select(.labels.scope == \"gpu-board\" and (.cell | contains(\"cuda:1\")))] | all(.value == null and (.reason | contains(\"no_sensor\")))" gpu-run/run.json'
     mock lost "$JEOUL" run gpu.json --out lost >/dev/null 2>lost.err
     check "a lost device ends its cells" bash -c 'jq -e "[.cells[] | select(.state == \"failed\") | .config.backend == \"cuda\" and (.reason | contains(\"CUDA_ERROR_ILLEGAL_ADDRESS\"))] | length == 10 and all" lost/run.json'
@@ -90,7 +94,7 @@ if [ "$(driver opencl available)" = true ]; then
     export POCL_CACHE_DIR="${HOME:-$PWD}/.cache/pocl/kcache" # where the units' runs left the same kernels
     check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
     check "verify with experts on the CPU" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl --experts-cpu 1
-    check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\"))"' "$gpu"
+    check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\")) and all(.results[]; .device_share > 0 and .device_share <= 1.01)"' "$gpu"
     one=(eval -m "$gpu/model.gguf" --tasks builtin_ko_particles --limit 2 --json --resume gpu.journal)
     check "eval on OpenCL" bash -c '"$JEOUL" "$@" --backend opencl | jq -e ".system.backend == \"opencl\" and .system.experts_cpu == 0"' eval "${one[@]}"
     refuse 2 'another model, data or options' "$JEOUL" "${one[@]}"
