@@ -75,6 +75,21 @@ static void system_row(struct page *p, const char *name, const char *value)
     text_add_string(&p->html, "</tr>\n");
 }
 
+/* Architecture, quantisation and experts of a model that runs here; of a server, where it is. */
+static void model_kind(const struct page *p, const cJSON *model, char *out, size_t size)
+{
+    const cJSON *endpoint = cJSON_GetObjectItem(model, "endpoint");
+    const char *arch = json_text(model, "arch"), *quantisation = json_text(model, "quantisation");
+    double experts = json_real(model, "n_experts");
+    if (endpoint)
+        snprintf(out, size, "%.100s, %s %.120s", json_text(model, "name"), page_say(p, "서버", "server"), json_text(endpoint, "url"));
+    else if (experts > 0)
+        snprintf(out, size, "%.40s, %.20s, %s %.0f/%.0f", arch, quantisation, page_say(p, "전문가", "experts"), json_real(model, "top_k"),
+                 experts);
+    else
+        snprintf(out, size, "%.40s, %.20s%s", arch, quantisation, experts == 0 ? page_say(p, ", 전문가 없음", ", dense") : "");
+}
+
 static void section_system(struct page *p)
 {
     const cJSON *s = cJSON_GetObjectItem(p->figures, "system"), *cpu = cJSON_GetObjectItem(s, "cpu"), *limit, *model;
@@ -111,13 +126,7 @@ static void section_system(struct page *p)
     cJSON_ArrayForEach(model, cJSON_GetObjectItem(p->figures, "models")) {
         text_add_string(&p->html, "<tr>");
         page_cell_text(&p->html, json_text(model, "id"));
-        const cJSON *endpoint = cJSON_GetObjectItem(model, "endpoint");
-        if (endpoint)
-            snprintf(line, sizeof line, "%.100s, %s %.120s", json_text(model, "name"), page_say(p, "서버", "server"),
-                     json_text(endpoint, "url"));
-        else
-            snprintf(line, sizeof line, "%.40s, %.20s, %s %.0f/%.0f", json_text(model, "arch"), json_text(model, "quantisation"),
-                     page_say(p, "전문가", "experts"), json_real(model, "top_k"), json_real(model, "n_experts"));
+        model_kind(p, model, line, sizeof line);
         page_cell_text(&p->html, line);
         page_cell_number(&p->html, json_real(model, "parameters") / 1e6);
         page_cell_number(&p->html, json_real(model, "active_parameters") / 1e6);
