@@ -13,6 +13,7 @@
 
 enum { FLOOR_P90 = 64 }; // samples below which a 90th percentile is no number (docs/measurement.md)
 
+static const char silence[] = "no request wrote anything";
 static const char untold[] = "the server doesn't tell how many tokens that were";
 
 /* Median and 90th percentile of n sorted values. */
@@ -21,7 +22,7 @@ static void add_percentiles(cJSON *measurements, const char *metric, double *val
     statistics_sort(values, n);
     bool enough = n >= FLOOR_P90;
     if (!reason && !n)
-        reason = "no request wrote enough for it";
+        reason = "no request wrote several tokens one after the other";
     measurement_add(measurements, metric, "ns", n ? statistics_median(values, n) : NAN, reason, measurement_labels("statistic", "median"));
     measurement_add(measurements, metric, "ns", enough ? statistics_percentile(values, n, 0.9) : NAN,
                     reason   ? reason
@@ -57,7 +58,7 @@ static void add_rates(cJSON *measurements, const struct totals *sums, size_t n)
         const char *metric;
         double tokens;
     } sides[] = {{"served_input", sums->prompt}, {"served_output", sums->written}};
-    const char *nothing = sums->silent == n ? "no request wrote anything" : NULL;
+    const char *nothing = sums->silent == n ? silence : NULL;
     cJSON *labels = measurement_labels(NULL, NULL);
     cJSON_AddNumberToObject(labels, "without_text", (double)sums->silent);
     measurement_add(measurements, "served_requests", "request/s", (double)n / seconds, nothing, labels);
@@ -76,14 +77,14 @@ static void add_times(cJSON *measurements, const struct endpoint_timing *t, size
     for (size_t i = 0; i < n; i++)
         if (t[i].first_ns)
             values[wrote++] = (double)(t[i].first_ns - t[i].sent_ns);
-    add_percentiles(measurements, "served_ttft", values, wrote, NULL);
+    add_percentiles(measurements, "served_ttft", values, wrote, wrote ? NULL : silence);
     wrote = 0;
     for (size_t i = 0; i < n; i++)
         if (t[i].first_ns)
             values[wrote++] = (double)(t[i].last_ns - t[i].sent_ns);
-    add_percentiles(measurements, "served_e2el", values, wrote, NULL);
+    add_percentiles(measurements, "served_e2el", values, wrote, wrote ? NULL : silence);
     for (size_t i = 0; i < n; i++)
-        if (t[i].first_ns && t[i].written_tokens >= 2)
+        if (t[i].last_ns > t[i].first_ns && t[i].written_tokens >= 2) // what came all at once tells nothing of the time between
             values[several++] = (double)(t[i].last_ns - t[i].first_ns) / (t[i].written_tokens - 1);
     add_percentiles(measurements, "served_tpot", values, several, told ? NULL : untold);
 }
