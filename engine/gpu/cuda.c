@@ -120,10 +120,10 @@ static const struct gpu_symbol driver_symbols[] = {
 static const char *const compiler_names[] = {
     "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so", NULL};
 static const struct gpu_symbol compiler_symbols[] = {
-    {"nvrtcCreateProgram", (void **)&cuda.f.program_new},           {"nvrtcCompileProgram", (void **)&cuda.f.program_compile},
-    {"nvrtcGetProgramLogSize", (void **)&cuda.f.program_log_bytes}, {"nvrtcGetProgramLog", (void **)&cuda.f.program_log},
-    {"nvrtcGetCUBINSize", (void **)&cuda.f.program_binary_bytes},   {"nvrtcGetCUBIN", (void **)&cuda.f.program_binary},
-    {"nvrtcDestroyProgram", (void **)&cuda.f.program_free},
+    {"nvrtcVersion", (void **)&cuda.f.compiler_version},       {"nvrtcCreateProgram", (void **)&cuda.f.program_new},
+    {"nvrtcCompileProgram", (void **)&cuda.f.program_compile}, {"nvrtcGetProgramLogSize", (void **)&cuda.f.program_log_bytes},
+    {"nvrtcGetProgramLog", (void **)&cuda.f.program_log},      {"nvrtcGetCUBINSize", (void **)&cuda.f.program_binary_bytes},
+    {"nvrtcGetCUBIN", (void **)&cuda.f.program_binary},        {"nvrtcDestroyProgram", (void **)&cuda.f.program_free},
 };
 
 static struct twin cuda = {.name = "CUDA",

@@ -47,7 +47,8 @@ struct gpu_driver {
 
     bool (*load)(const struct gpu_driver *, struct error *);          // opens the driver's library; may be called again
     bool (*load_compiler)(const struct gpu_driver *, struct error *); // the run-time compiler's, where that is another; NULL: it is not
-    int (*count)(const struct gpu_driver *, struct error *);          // devices; −1 on failure, 0 when there are none
+    bool (*compiler_version)(const struct gpu_driver *, char out[32], struct error *); // where there is compile
+    int (*count)(const struct gpu_driver *, struct error *);                           // devices; −1 on failure, 0 when there are none
     bool (*describe)(const struct gpu_driver *, int device, struct gpu_facts *, struct error *); // device: 0 … count − 1
     struct gpu_context *(*open)(const struct gpu_driver *, int device, struct error *);          // NULL on failure
     void (*close)(struct gpu_context *);                                                         // what was made in it has been freed

@@ -97,10 +97,10 @@ static const char *const compiler_names[] = {"libhiprtc.so",
                                              "libamdhip64.so.5",
                                              NULL};
 static const struct gpu_symbol compiler_symbols[] = {
-    {"hiprtcCreateProgram", (void **)&hip.f.program_new},           {"hiprtcCompileProgram", (void **)&hip.f.program_compile},
-    {"hiprtcGetProgramLogSize", (void **)&hip.f.program_log_bytes}, {"hiprtcGetProgramLog", (void **)&hip.f.program_log},
-    {"hiprtcGetCodeSize", (void **)&hip.f.program_binary_bytes},    {"hiprtcGetCode", (void **)&hip.f.program_binary},
-    {"hiprtcDestroyProgram", (void **)&hip.f.program_free},
+    {"hiprtcVersion", (void **)&hip.f.compiler_version},       {"hiprtcCreateProgram", (void **)&hip.f.program_new},
+    {"hiprtcCompileProgram", (void **)&hip.f.program_compile}, {"hiprtcGetProgramLogSize", (void **)&hip.f.program_log_bytes},
+    {"hiprtcGetProgramLog", (void **)&hip.f.program_log},      {"hiprtcGetCodeSize", (void **)&hip.f.program_binary_bytes},
+    {"hiprtcGetCode", (void **)&hip.f.program_binary},         {"hiprtcDestroyProgram", (void **)&hip.f.program_free},
 };
 
 static struct twin hip = {.name = "HIP",

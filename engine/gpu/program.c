@@ -1,8 +1,8 @@
 /* Kernels: compiled when they are first needed, for the numbers of the model at hand, and kept on disk: by the driver or by us.
  *
  * A file of the cache ($XDG_CACHE_HOME/jeoul/kernels, else ~/.cache/jeoul/kernels) is named by a checksum of everything that its contents
- * depend on, and holds all of that as text, which is compared: another driver, device, option or source never finds it. A file that is
- * damaged is compiled again; where no file can be written, there is none. */
+ * depend on, and holds all of that as text, which is compared: another driver, device, compiler, option or source never finds it. A file
+ * that is damaged is compiled again; where no file can be written, there is none. */
 #include "base/checksum.h"
 #include "base/file.h"
 #include "engine/gpu/gpu.h"
@@ -82,12 +82,14 @@ static bool load_program(struct gpu *gpu, struct gpu_program *p, const char *sou
     if (gpu->driver->program_build)
         return (p->program = gpu->driver->program_build(gpu->context, source, o->list, o->n, err)) != 0;
     struct text key = {0}, binary = {0};
-    char path[4096];
-    text_format(&key, "%s\n%s\n%s\n", gpu->driver->name, gpu->facts.name, gpu->facts.version);
+    char path[4096], compiler[32] = "";
+    bool ok = gpu->driver->compiler_version(gpu->driver, compiler, err);
+    text_format(&key, "%s\n%s\n%s\n%s\n", gpu->driver->name, gpu->facts.name, gpu->facts.version, compiler);
     for (size_t i = 0; i < o->n; i++)
         text_format(&key, "%s\n", o->list[i]);
     text_add_string(&key, source);
-    bool ok = text_ok(&key, err), cached = ok && cache_path(&key, path, sizeof path);
+    ok = ok && text_ok(&key, err);
+    bool cached = ok && cache_path(&key, path, sizeof path);
     if (cached && cache_read(path, &key, &binary))
         p->program = gpu->driver->program_load(gpu->context, binary.bytes, binary.length, NULL);
     if (ok && !p->program) {

@@ -50,6 +50,16 @@ bool twin_load_compiler(const struct gpu_driver *driver, struct error *err)
     return open_library(&driver->twin->compiler, err);
 }
 
+bool twin_compiler_version(const struct gpu_driver *driver, char out[32], struct error *err)
+{
+    struct twin *t = driver->twin;
+    int major = 0, minor = 0;
+    if (!open_library(&t->compiler, err) || !check(t, "the compiler's version", t->f.compiler_version(&major, &minor), err))
+        return false;
+    snprintf(out, 32, "%d.%d", major, minor);
+    return true;
+}
+
 int twin_count(const struct gpu_driver *driver, struct error *err)
 {
     struct twin *t = driver->twin;

@@ -41,6 +41,7 @@ struct twin_functions {
     int (*graph_free)(twin_handle);
 
     /* the run-time compiler, a library of its own */
+    int (*compiler_version)(int *major, int *minor);
     int (*program_new)(twin_handle *, const char *source, const char *name, int n_headers, const char *const *headers,
                        const char *const *names);
     int (*program_compile)(twin_handle, int n_options, const char *const *options);
@@ -76,14 +77,15 @@ struct twin {
 /* The whole table but names, since a driver knows its twin, and a context too. */
 
 #define TWIN_DRIVER                                                                                                                        \
-    .load = twin_load, .load_compiler = twin_load_compiler, .count = twin_count, .describe = twin_describe, .open = twin_open,             \
-    .close = twin_close, .compile = twin_compile, .program_load = twin_program_load, .program_free = twin_program_free,                    \
-    .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes, .memory_new = twin_memory_new,                  \
-    .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .clear = twin_clear, .launch = twin_launch,                   \
-    .finish = twin_finish, .stamp = twin_stamp, .between = twin_between
+    .load = twin_load, .load_compiler = twin_load_compiler, .compiler_version = twin_compiler_version, .count = twin_count,                \
+    .describe = twin_describe, .open = twin_open, .close = twin_close, .compile = twin_compile, .program_load = twin_program_load,         \
+    .program_free = twin_program_free, .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes,              \
+    .memory_new = twin_memory_new, .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .clear = twin_clear,           \
+    .launch = twin_launch, .finish = twin_finish, .stamp = twin_stamp, .between = twin_between
 
 bool twin_load(const struct gpu_driver *, struct error *);
 bool twin_load_compiler(const struct gpu_driver *, struct error *);
+bool twin_compiler_version(const struct gpu_driver *, char out[32], struct error *);
 int twin_count(const struct gpu_driver *, struct error *);
 bool twin_describe(const struct gpu_driver *, int device, struct gpu_facts *, struct error *);
 struct gpu_context *twin_open(const struct gpu_driver *, int device, struct error *);

@@ -58,6 +58,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "few graphs serve all of them" bash -c 'read -r _ n < <(grep ^graphs mock.log) && [ "$n" -le 3 ]'
     check "all memory of the device is freed" grep -qx 'left 0' mock.log
     check "compiled kernels are kept" bash -c 'ls "$XDG_CACHE_HOME"/jeoul/kernels/*.bin'
+    check "another release of the compiler has kernels of its own" bash -c 'n() { ls "$XDG_CACHE_HOME"/jeoul/kernels | wc -l; }; before=$(n); logits() { mock ok "$JEOUL" logits -m "$1/model.gguf" --tokens "$1/tokens.txt" -o x.f32 --backend cuda; }; logits "$0" && [ "$(n)" -eq "$before" ] && MOCK_NVRTC_MINOR=1 logits "$0" && [ "$(n)" -gt "$before" ]' "$gpu"
     check "a damaged file of kernels is compiled again" bash -c 'for f in "$XDG_CACHE_HOME"/jeoul/kernels/*.bin; do printf x >>"$f"; done; mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
     unset MOCK_CUDA_LOG
     check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc

@@ -294,6 +294,14 @@ int cuGraphDestroy(void *graph)
     return 0;
 }
 
+int nvrtcVersion(int *major, int *minor)
+{
+    const char *set = getenv("MOCK_NVRTC_MINOR");
+    *major = 13;
+    *minor = set ? atoi(set) : 0;
+    return 0;
+}
+
 int nvrtcCreateProgram(void **program, const char *source, const char *name, int n, const char *const *headers, const char *const *names)
 {
     (void)name, (void)n, (void)headers, (void)names;
