@@ -126,17 +126,18 @@ static const struct gpu_symbol compiler_symbols[] = {
     {"nvrtcGetCUBIN", (void **)&cuda.f.program_binary},        {"nvrtcDestroyProgram", (void **)&cuda.f.program_free},
 };
 
-static struct twin cuda = {.name = "CUDA",
-                           .driver = {driver_names, driver_symbols, sizeof driver_symbols / sizeof *driver_symbols},
-                           .compiler = {compiler_names, compiler_symbols, sizeof compiler_symbols / sizeof *compiler_symbols},
-                           .error_name = error_name,
-                           .init_reason = init_reason,
-                           .no_device = CUDA_ERROR_NO_DEVICE,
-                           .enter = enter,
-                           .use = use,
-                           .leave = leave,
-                           .details = details,
-                           .options = options};
+static struct twin cuda = {
+    .name = "CUDA",
+    .driver = {.names = driver_names, .symbols = driver_symbols, .n_symbols = sizeof driver_symbols / sizeof *driver_symbols},
+    .compiler = {.names = compiler_names, .symbols = compiler_symbols, .n_symbols = sizeof compiler_symbols / sizeof *compiler_symbols},
+    .error_name = error_name,
+    .init_reason = init_reason,
+    .no_device = CUDA_ERROR_NO_DEVICE,
+    .enter = enter,
+    .use = use,
+    .leave = leave,
+    .details = details,
+    .options = options};
 
 const struct gpu_driver gpu_cuda = {.name = "cuda",
                                     .libraries = "libcuda.so.1 (the driver's) and libnvrtc.so.13, .12 or .11.2",

@@ -103,16 +103,17 @@ static const struct gpu_symbol compiler_symbols[] = {
     {"hiprtcGetCode", (void **)&hip.f.program_binary},         {"hiprtcDestroyProgram", (void **)&hip.f.program_free},
 };
 
-static struct twin hip = {.name = "HIP",
-                          .driver = {driver_names, driver_symbols, sizeof driver_symbols / sizeof *driver_symbols},
-                          .compiler = {compiler_names, compiler_symbols, sizeof compiler_symbols / sizeof *compiler_symbols},
-                          .error_name = error_name,
-                          .no_device = HIP_ERROR_NO_DEVICE,
-                          .enter = enter,
-                          .use = use,
-                          .leave = leave,
-                          .details = details,
-                          .options = options};
+static struct twin hip = {
+    .name = "HIP",
+    .driver = {.names = driver_names, .symbols = driver_symbols, .n_symbols = sizeof driver_symbols / sizeof *driver_symbols},
+    .compiler = {.names = compiler_names, .symbols = compiler_symbols, .n_symbols = sizeof compiler_symbols / sizeof *compiler_symbols},
+    .error_name = error_name,
+    .no_device = HIP_ERROR_NO_DEVICE,
+    .enter = enter,
+    .use = use,
+    .leave = leave,
+    .details = details,
+    .options = options};
 
 /* Graphs are left to CUDA: HIP's older versions have no instantiation by flags, and none could be tried. */
 const struct gpu_driver gpu_hip = {.name = "hip", .libraries = "libamdhip64.so and libhiprtc.so (ROCm)", .twin = &hip, TWIN_DRIVER};
