@@ -21,6 +21,11 @@ static const char schema[] =
     " reason TEXT, labels TEXT NOT NULL, CHECK (value IS NOT NULL OR reason IS NOT NULL)) STRICT;"
     "CREATE INDEX measurements_by_cell ON measurements (run, cell);";
 
+/* An id begins with its second, "20261126T015142Z", and ends at random: of two runs of one second the one that was stored later is newer.
+ */
+#define NEWEST_FIRST "substr(id, 1, 16) DESC, rowid DESC"
+#define OLDEST_FIRST "substr(id, 1, 16), rowid"
+
 struct store {
     sqlite3 *db;
     char *path;
@@ -164,7 +169,7 @@ bool store_unfinished(struct store *s, const char *plan_sha256, const char *syst
     return one_text(s,
                     prepare(s,
                             "SELECT id FROM runs WHERE plan_sha256 = ? AND system = ? AND finished IS NULL"
-                            " AND json_extract(header, '$.rerun_of') IS ? ORDER BY id DESC LIMIT 1",
+                            " AND json_extract(header, '$.rerun_of') IS ? ORDER BY " NEWEST_FIRST " LIMIT 1",
                             (const char *const[]){plan_sha256, system, rerun_of}, 3, err),
                     out, err);
 }
@@ -412,8 +417,8 @@ static bool export_measurements(struct store *s, const char *run, cJSON *documen
 cJSON *store_export(struct store *s, const char *wanted, struct error *err)
 {
     static const char by_id[] =
-        "SELECT header, state, finished, id FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 1";
-    static const char newest[] = "SELECT header, state, finished, id FROM runs ORDER BY id DESC LIMIT 1";
+        "SELECT header, state, finished, id FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY " NEWEST_FIRST " LIMIT 1";
+    static const char newest[] = "SELECT header, state, finished, id FROM runs ORDER BY " NEWEST_FIRST " LIMIT 1";
     bool latest = strcmp(wanted, "latest") == 0;
     sqlite3_stmt *statement = prepare(s, latest ? newest : by_id, (const char *const[]){wanted}, latest ? 0 : 1, err);
     if (!statement)
@@ -453,7 +458,7 @@ cJSON *store_list(struct store *s, struct error *err)
     cJSON *array = cJSON_CreateArray();
     sqlite3_stmt *statement = prepare(s,
                                       "SELECT id, state, finished, json_extract(header, '$.started'), json_extract(header, '$.plan.name'),"
-                                      " system, json_extract(header, '$.rerun_of') FROM runs ORDER BY id",
+                                      " system, json_extract(header, '$.rerun_of') FROM runs ORDER BY " OLDEST_FIRST,
                                       NULL, 0, err);
     static const char *const names[] = {"run_id", "state", "finished", "started", "plan", "system", "rerun_of"};
     while (statement && sqlite3_step(statement) == SQLITE_ROW) {

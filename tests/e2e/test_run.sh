@@ -64,6 +64,10 @@ check "the plan that comes with jeoul is one of its own models" bash -c "jq -e '
 check "results import takes what export gave" "$JEOUL" results import exported.json --store other.db
 check "the imported run is the same document" bash -c "cmp <(jq -S . exported.json) <($JEOUL results export latest --store other.db | jq -S .)"
 refuse 2 'already' "$JEOUL" results import exported.json --store other.db
+check "of two runs of one second the one stored later is the latest" bash -c "
+    for id in 20300101T000000Z-ffffff 20300101T000000Z-000000; do jq --arg id \$id '.run_id = \$id' exported.json >second.json && $JEOUL results import second.json --store other.db || exit 1; done
+    $JEOUL results export latest --store other.db | jq -e '.run_id == \"20300101T000000Z-000000\"' &&
+    $JEOUL results list --store other.db --json | jq -e '[.[].run_id][-2:] == [\"20300101T000000Z-ffffff\", \"20300101T000000Z-000000\"]'"
 jq 'del(.measurements[0].reason) | .measurements[0].value = null' exported.json >bad-run.json
 refuse 2 'measurements[0].reason' "$JEOUL" results import bad-run.json --store empty.db
 jq '.measurements[2].value = "fast"' exported.json >bad-run.json
