@@ -54,7 +54,7 @@ PROGRAM := $(OUT)/jeoul
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: gpu-kernels instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean models models-smoke packages test-packages $(addprefix room-,$(ROOMS))
+.PHONY: gpu-kernels gpu-kernels-compile gpu-kernels-races instructions lint-packages neon neon-packages all run test check tsan fuzz lint format install clean models models-smoke packages test-packages $(addprefix room-,$(ROOMS))
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL),0)
@@ -187,8 +187,9 @@ fuzz: test-packages
 
 gpu-kernels: test-packages
 	@$(MAKE) --no-print-directory all
-	tests/gpu-kernels/compile
-	tests/gpu-kernels/races
+	@$(MAKE) --no-print-directory gpu-kernels-compile gpu-kernels-races
+gpu-kernels-compile gpu-kernels-races: # beside each other: the races are one thread for the most part
+	tests/gpu-kernels/$(@:gpu-kernels-%=%)
 
 neon: neon-packages
 	@$(MAKE) --no-print-directory $(BUILD)/neon/goldens
