@@ -8,12 +8,12 @@
 #include <strings.h>
 
 static const struct recipe recipes[] = {
-    {"f32", TENSOR_F32, 0, false},      {"f16", TENSOR_F16, 1, false},        {"bf16", TENSOR_BF16, 32, false},
-    {"q8_0", TENSOR_Q8_0, 7, false},    {"q4_0", TENSOR_Q4_0, 2, false},      {"q4_1", TENSOR_Q4_1, 3, false},
-    {"q5_0", TENSOR_Q5_0, 8, false},    {"q5_1", TENSOR_Q5_1, 9, false},      {"q2_k", TENSOR_Q2_K, 10, false},
-    {"q3_k", TENSOR_Q3_K, 11, false},   {"q4_k", TENSOR_Q4_K, 14, false},     {"q5_k", TENSOR_Q5_K, 16, false},
-    {"q6_k", TENSOR_Q6_K, 18, false},   {"iq4_nl", TENSOR_IQ4_NL, 25, false}, {"iq4_xs", TENSOR_IQ4_XS, 30, false},
-    {"mxfp4", TENSOR_MXFP4, 38, false}, {"q4_k_m", TENSOR_Q4_K, 15, true},
+    {"f32", TENSOR_F32, 0, ALL_ALIKE},      {"f16", TENSOR_F16, 1, ALL_ALIKE},        {"bf16", TENSOR_BF16, 32, ALL_ALIKE},
+    {"q8_0", TENSOR_Q8_0, 7, ALL_ALIKE},    {"q4_0", TENSOR_Q4_0, 2, ALL_ALIKE},      {"q4_1", TENSOR_Q4_1, 3, ALL_ALIKE},
+    {"q5_0", TENSOR_Q5_0, 8, ALL_ALIKE},    {"q5_1", TENSOR_Q5_1, 9, ALL_ALIKE},      {"q2_k", TENSOR_Q2_K, 10, ALL_ALIKE},
+    {"q3_k", TENSOR_Q3_K, 11, ALL_ALIKE},   {"q4_k", TENSOR_Q4_K, 14, ALL_ALIKE},     {"q5_k", TENSOR_Q5_K, 16, ALL_ALIKE},
+    {"q6_k", TENSOR_Q6_K, 18, ALL_ALIKE},   {"iq4_nl", TENSOR_IQ4_NL, 25, ALL_ALIKE}, {"iq4_xs", TENSOR_IQ4_XS, 30, ALL_ALIKE},
+    {"mxfp4", TENSOR_MXFP4, 38, ALL_ALIKE}, {"q4_k_m", TENSOR_Q4_K, 15, MIXTURE_K_M}, {"mxfp4_moe", TENSOR_MXFP4, 38, MIXTURE_EXPERTS},
 };
 
 enum { RECIPES = sizeof recipes / sizeof *recipes };
@@ -52,7 +52,9 @@ enum tensor_type recipe_type(const struct recipe *recipe, const char *tensor, in
     int layer = -1;
     if (strstr(tensor, "ffn_gate_inp"))
         return TENSOR_F32;
-    if (!recipe->mixture)
+    if (recipe->mixture == MIXTURE_EXPERTS && !strstr(tensor, "_exps."))
+        return TENSOR_Q8_0;
+    if (recipe->mixture != MIXTURE_K_M)
         return recipe->type;
     if (strcmp(tensor, "output.weight") == 0)
         return TENSOR_Q6_K;

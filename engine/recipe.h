@@ -8,7 +8,11 @@ struct recipe {
     const char *name; // "q4_k_m"
     enum tensor_type type;
     uint32_t file_type; // general.file_type
-    bool mixture;       // Q6_K for the output and half of attn_v and ffn_down
+    enum {
+        ALL_ALIKE,
+        MIXTURE_K_M,     // Q6_K for the output and half of attn_v and ffn_down
+        MIXTURE_EXPERTS, // that type for the experts, Q8_0 for the rest
+    } mixture;
 };
 
 /* NULL with the list of names for one that isn't known; capitals are as good as small letters. */

@@ -185,18 +185,26 @@ struct plan {
     uint64_t total_bytes;
 };
 
+/* What a model of this architecture has of that which the format leaves open: gpt-oss has biases everywhere, and sinks. */
+static bool has_optional(const struct plan *plan, const char *name)
+{
+    size_t n = strlen(name), bias = strlen(".bias");
+    bool is_bias = n > bias && strcmp(name + n - bias, ".bias") == 0 && !strstr(name, "exp_probs_b");
+    return strcmp(plan->model.config.architecture->name, "gpt-oss") == 0 && (is_bias || strstr(name, "attn_sinks"));
+}
+
 static bool plan_weight(void *context, struct weight *w, const char *name, enum weight_use use, bool needed, struct error *err)
 {
-    if (!needed)
-        return true;
     struct plan *plan = context;
+    if (!needed && !has_optional(plan, name))
+        return true;
     if (!memory_grow((void **)&plan->tensors, &plan->capacity, plan->n_tensors + 1, sizeof *plan->tensors, "tensors", err))
         return false;
     struct planned *tensor = &plan->tensors[plan->n_tensors++];
     *tensor = (struct planned){.use = use, .shape = {w->cols, w->rows, w->experts}, .values = w->cols * w->rows * w->experts};
     snprintf(tensor->name, sizeof tensor->name, "%s", name);
     tensor->type = use == WEIGHT_VECTOR ? TENSOR_F32 : recipe_type(plan->recipe, name, plan->model.config.n_layers);
-    tensor->deviation = use == WEIGHT_VECTOR ? 0 : use == WEIGHT_LOOKUP ? 1 : 1 / sqrt((double)w->cols);
+    tensor->deviation = !needed ? 0.02 : use == WEIGHT_VECTOR ? 0 : use == WEIGHT_LOOKUP ? 1 : 1 / sqrt((double)w->cols);
     const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
     if (w->cols % format->block_values)
         return error_set(err, ERROR_INPUT, "%s has rows of %lld values, %s wants multiples of %d: choose another quantisation or shape",
@@ -231,7 +239,8 @@ static bool make_header(struct text *out, const struct plan *plan, const struct 
 {
     struct gguf_entries entries = {.arch = s->arch}, *h = &entries;
     char name[128];
-    bool qwen = strcmp(s->arch, "qwen3moe") == 0;
+    bool qwen = strcmp(s->arch, "qwen3moe") == 0, oss = strcmp(s->arch, "gpt-oss") == 0;
+    enum { OSS_WINDOW = 128 };
     snprintf(name, sizeof name, "jeoul %s", s->name);
     gguf_put_text(h, "general.architecture", s->arch);
     gguf_put_text(h, "general.name", name);
@@ -253,16 +262,18 @@ static bool make_header(struct text *out, const struct plan *plan, const struct 
     }
     gguf_put_float(h, ".attention.layer_norm_rms_epsilon", qwen ? 1e-6f : 1e-5f);
     gguf_put_float(h, ".rope.freq_base", (float)s->rope_base);
-    if (qwen) {
+    if (oss)
+        gguf_put_number(h, ".attention.sliding_window", OSS_WINDOW);
+    if (qwen || oss) {
         gguf_put_number(h, ".expert_feed_forward_length", (uint32_t)s->n_ff);
         gguf_put_number(h, ".attention.key_length", (uint32_t)s->head_dim);
         gguf_put_number(h, ".attention.value_length", (uint32_t)s->head_dim);
     }
-    bool ok = synth_vocabulary(h, s->n_vocab, qwen ? "qwen2" : s->n_experts ? "olmo" : "llama-bpe", err);
+    bool ok = synth_vocabulary(h, s->n_vocab, qwen ? "qwen2" : oss ? "gpt-4o" : s->n_experts ? "olmo" : "llama-bpe", err);
     gguf_put_head(out, plan->n_tensors, h);
     for (size_t i = 0; i < plan->n_tensors; i++) {
         const struct planned *tensor = &plan->tensors[i];
-        int n_dims = tensor->use == WEIGHT_VECTOR ? 1 : tensor->shape[2] > 1 ? 3 : 2;
+        int n_dims = tensor->use == WEIGHT_VECTOR && tensor->shape[1] == 1 ? 1 : tensor->shape[2] > 1 ? 3 : 2;
         gguf_put_tensor(out, tensor->name, n_dims, tensor->shape, (uint32_t)tensor->type, tensor->offset);
     }
     gguf_pad(out, ALIGNMENT);

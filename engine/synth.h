@@ -8,7 +8,7 @@
 
 struct synth_shape {
     const char *name, *summary;
-    const char *arch; // "olmoe", "qwen3moe", or "llama": dense, n_experts and top_k are 0
+    const char *arch; // "olmoe", "qwen3moe", "gpt-oss", or "llama": dense, n_experts and top_k are 0
     int n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_experts, top_k, n_ff, n_vocab, context_length;
     double rope_base;
 };

@@ -19,6 +19,8 @@ static const struct synth_shape shapes[] = {
     {"qwen3-30b-a3b", "Qwen3-30B-A3B: 30.5 B parameters, 3.3 B active", "qwen3moe", 48, 2048, 32, 4, 128, 128, 8, 768, 151936, 40960,
      1000000},
     {"tiny-llama", "a dense Llama in small, 5 M parameters", "llama", 4, 256, 4, 2, 64, 0, 0, 768, 4096, 2048, 500000},
+    {"tiny-gpt-oss", "gpt-oss in small, 8 M parameters", "gpt-oss", 4, 256, 4, 2, 64, 8, 2, 256, 4096, 2048, 150000},
+    {"gpt-oss-20b", "gpt-oss-20b: 20.9 B parameters, 3.6 B active", "gpt-oss", 24, 2880, 64, 8, 64, 32, 4, 2880, 201088, 131072, 150000},
     {"llama-8b", "Llama-3-8B, dense: 8.0 B parameters", "llama", 32, 4096, 32, 8, 128, 0, 0, 14336, 128256, 8192, 500000},
 };
 
@@ -69,8 +71,9 @@ static bool read_shape(const char *path, const cJSON *document, struct arena *ar
     if (!json_string(&at, &arch, err))
         return false;
     bool dense = strcmp(arch, "llama") == 0;
-    if (!dense && strcmp(arch, "olmoe") != 0 && strcmp(arch, "qwen3moe") != 0)
-        return json_error(&at, err, "\"%.32s\" is not an architecture that can be made up; olmoe, qwen3moe and llama can", arch);
+    bool own_heads = strcmp(arch, "qwen3moe") == 0 || strcmp(arch, "gpt-oss") == 0;
+    if (!dense && !own_heads && strcmp(arch, "olmoe") != 0)
+        return json_error(&at, err, "\"%.32s\" is not an architecture that can be made up; olmoe, qwen3moe, gpt-oss and llama can", arch);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t value;
         at = json_member(&root, numbers[i].key);
@@ -83,7 +86,7 @@ static bool read_shape(const char *path, const cJSON *document, struct arena *ar
         return false;
     if (out->n_heads % out->n_kv_heads || out->head_dim % 2 || out->top_k > out->n_experts)
         return json_error(&root, err, "heads must be a multiple of kv_heads, head_dim even, and top_k at most experts");
-    if (out->head_dim * out->n_heads != out->n_embd && strcmp(arch, "qwen3moe") != 0)
+    if (out->head_dim * out->n_heads != out->n_embd && !own_heads)
         return json_error(&root, err, "%s needs heads × head_dim = embedding", arch);
     if (dense ? out->n_experts || out->top_k : !out->n_experts || !out->top_k)
         return json_error(&root, err, dense ? "llama has no experts here: experts and top_k must be 0" : "%s needs experts and top_k",

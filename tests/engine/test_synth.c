@@ -108,9 +108,31 @@ Test(synth, files_of_every_quantisation_open_and_run)
 
 Test(synth, files_of_every_architecture_open_and_run)
 {
-    static const char *const shapes[] = {"tiny-qwen3", "tiny-llama"}, *const quantisations[] = {"q8_0", "q4_k_m", NULL};
+    static const char *const shapes[] = {"tiny-qwen3", "tiny-llama", "tiny-gpt-oss"}, *const quantisations[] = {"q8_0", "q4_k_m", NULL};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         files_open_and_run(shapes[i], quantisations);
+}
+
+Test(synth, gpt_oss_has_experts_in_mxfp4_and_biases_and_sinks)
+{
+    struct error err = {0};
+    files_open_and_run("tiny-gpt-oss", (const char *const[]){"mxfp4_moe", NULL});
+    struct model_file *file = model_file_open(in_directory("model.gguf"), &err);
+    cr_assert_not_null(file, "%s", err.message);
+    const struct {
+        const char *name;
+        enum tensor_type type;
+    } there[] = {
+        {"blk.0.ffn_down_exps.weight", TENSOR_MXFP4}, {"blk.0.attn_q.weight", TENSOR_Q8_0},     {"output.weight", TENSOR_Q8_0},
+        {"blk.3.attn_sinks.weight", TENSOR_F32},      {"blk.3.ffn_up_exps.bias", TENSOR_F32},   {"blk.1.attn_output.bias", TENSOR_F32},
+        {"blk.2.ffn_gate_inp.bias", TENSOR_F32},      {"blk.2.ffn_gate_inp.weight", TENSOR_F32}};
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++) {
+        const struct tensor *tensor = gguf_tensor(file, there[i].name);
+        cr_assert_not_null(tensor, "%s", there[i].name);
+        cr_expect_eq(tensor->format->type, there[i].type, "%s is %s", there[i].name, tensor->format->name);
+    }
+    cr_expect_null(gguf_tensor(file, "blk.0.exp_probs_b.bias"));
+    model_file_close(file);
 }
 
 Test(synth, random_blocks_of_every_format_have_the_deviation_that_is_asked_for)
