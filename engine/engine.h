@@ -311,9 +311,9 @@ bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
 struct engine_gpu_device {
     char name[128], version[256]; // of the device; of driver and device
     char bus[20];                 // its place on the PCI bus, "0000:3b:00.0"; "": the driver doesn't tell
-    uint64_t memory_bytes;
-    int units;         // multiprocessors; 0: the driver doesn't tell
-    bool tensor_cores; // used by kernels
+    uint64_t memory_bytes;        // 0: the driver does not tell
+    int units;                    // multiprocessors; 0: the driver doesn't tell
+    bool tensor_cores;            // used by kernels
 };
 bool engine_gpu_device(size_t driver, int device, struct engine_gpu_device *out, struct error *err) MUST_CHECK;
 

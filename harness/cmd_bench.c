@@ -56,7 +56,8 @@ static bool measure(struct benching *b, struct bench_configuration *c, int repea
             c->op_ns[p][op] += (double)phases[p]->counts.op_ns[op];
         c->device_ns[p] += (double)phases[p]->counts.device_ns;
         c->wall_ns[p] += (double)phases[p]->ns;
-        c->device_reason = phases[p]->counts.device_reason;
+        if (phases[p]->counts.device_reason) // once unknown, the sum is
+            c->device_reason = phases[p]->counts.device_reason;
         c->samples[p][repeat] = sample_of(&b->beside, phases[p], (enum bench_phase_kind)p);
     }
     bench_result_free(&result);

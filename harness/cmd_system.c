@@ -26,7 +26,9 @@ static void print_devices(const cJSON *drivers)
             printf("  --backend %s --device %d: %s%s%s\n", cJSON_GetStringValue(cJSON_GetObjectItem(driver, "driver")),
                    cJSON_GetObjectItem(device, "device")->valueint,
                    name ? name : cJSON_GetStringValue(cJSON_GetObjectItem(device, "reason")), name ? ", " : "",
-                   name ? bytes_for_people(memory->valuedouble) : "");
+                   !name                    ? ""
+                   : cJSON_IsNumber(memory) ? bytes_for_people(memory->valuedouble)
+                                            : "memory not told");
         }
 }
 

@@ -26,7 +26,8 @@ static void add_devices(cJSON *driver, size_t index, int count)
         cJSON_AddItemToObject(object, "name", ok ? cJSON_CreateString(device.name) : cJSON_CreateNull());
         cJSON_AddItemToObject(object, "version", ok ? cJSON_CreateString(device.version) : cJSON_CreateNull());
         cJSON_AddItemToObject(object, "bus", ok && *device.bus ? cJSON_CreateString(device.bus) : cJSON_CreateNull());
-        cJSON_AddItemToObject(object, "memory_bytes", ok ? cJSON_CreateNumber((double)device.memory_bytes) : cJSON_CreateNull());
+        cJSON_AddItemToObject(object, "memory_bytes",
+                              ok && device.memory_bytes ? cJSON_CreateNumber((double)device.memory_bytes) : cJSON_CreateNull());
         cJSON_AddItemToObject(object, "units", ok && device.units ? cJSON_CreateNumber(device.units) : cJSON_CreateNull());
         cJSON_AddItemToObject(object, "tensor_cores", ok ? cJSON_CreateBool(device.tensor_cores) : cJSON_CreateNull());
         cJSON_AddItemToObject(object, "reason", ok ? cJSON_CreateNull() : cJSON_CreateString(err.message));
