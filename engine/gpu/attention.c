@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTENDERS = 128, TURNERS = 128, CHUNK_TOKENS = 128, GROUPS_PER_UNIT = 4, UNITS_OF_A_STRANGER = 64 };
+enum { ATTENDERS = 128, TURNERS = 128, FLASH_THREADS = 128, GROUPS_PER_UNIT = 4, UNITS_OF_A_STRANGER = 64 };
 
 bool gpu_kv_open(struct backend *backend, const struct kv_shape *shape, struct error *err)
 {
@@ -66,18 +66,54 @@ static bool grow_step(struct gpu *gpu, size_t needed)
     return true;
 }
 
+/* The last row of the sequence that `row` is of: its rows stand together and in order, or have pages of their own. */
+static int last_of_sequence(const struct batch *batch, int row)
+{
+    while (row + 1 < batch->n && batch->pages[row + 1] == batch->pages[row] && batch->positions[row + 1] > batch->positions[row])
+        row++;
+    return row;
+}
+
+/* Places in step[] for tiles: as many as there can be of so many rows, so that what follows has its place whatever the sequences are. */
+static size_t tile_places(const struct gpu *gpu, int n)
+{
+    int group = gpu->limits.n_heads / gpu->kv.n_kv_heads;
+    return gpu->flash ? 2 * (size_t)n * (size_t)((group + GPU_FEW_ITEMS - 1) / GPU_FEW_ITEMS) : 0;
+}
+
+/* The tiles of a step, which are all of one kind: large ones as soon as a sequence fills more than a small one. The last rows' come first,
+ * since they see most. */
+static void cut_tiles(struct gpu *gpu, const struct batch *batch)
+{
+    int group = gpu->limits.n_heads / gpu->kv.n_kv_heads, most = 0;
+    int32_t *to = gpu->step_host + 2 * (size_t)batch->n;
+    for (int row = 0, last; row < batch->n; row = last + 1) {
+        last = last_of_sequence(batch, row);
+        most = last - row + 1 > most ? last - row + 1 : most;
+    }
+    gpu->n_tiles = 0;
+    gpu->many = most * group > GPU_FEW_ITEMS;
+    int size = gpu->many ? gpu->many_items : GPU_FEW_ITEMS;
+    for (int row = 0, last; row < batch->n; row = last + 1) {
+        last = last_of_sequence(batch, row);
+        int items = (last - row + 1) * group;
+        for (int first = (items - 1) / size * size; first >= 0; first -= size, gpu->n_tiles++) {
+            to[2 * gpu->n_tiles] = row * group + first;
+            to[2 * gpu->n_tiles + 1] = items - first < size ? items - first : size;
+        }
+    }
+}
+
 void gpu_use_batch(struct gpu *gpu, const struct batch *batch, bool again)
 {
     if (!again && gpu->batch_positions == batch->positions && gpu->batch_n == batch->n)
         return;
-    size_t end = 2 * (size_t)batch->n;
+    size_t end = 2 * (size_t)batch->n + tile_places(gpu, batch->n);
     int greatest = 0;
     gpu->batch_positions = batch->positions;
     gpu->batch_n = batch->n;
-    for (int row = 0; row < batch->n; row++) { // rows of a sequence stand together and in order, or have pages of their own
-        int last = row;
-        while (last + 1 < batch->n && batch->pages[last + 1] == batch->pages[row] && batch->positions[last + 1] > batch->positions[last])
-            last++;
+    for (int row = 0; row < batch->n; row++) {
+        int last = last_of_sequence(batch, row);
         size_t pages = (size_t)batch->positions[last] / PAGE_TOKENS + 1;
         if (!grow_step(gpu, end + pages))
             return;
@@ -90,8 +126,10 @@ void gpu_use_batch(struct gpu *gpu, const struct batch *batch, bool again)
         end += pages;
         greatest = batch->positions[last] > greatest ? batch->positions[last] : greatest;
     }
+    if (gpu->flash)
+        cut_tiles(gpu, batch);
     gpu->chunks = 1; // a power of two: the same launches for many steps
-    while (gpu->chunks < greatest / CHUNK_TOKENS + 1)
+    while (gpu->chunks < greatest / gpu->chunk_tokens + 1)
         gpu->chunks *= 2;
     gpu->greatest_position = greatest;
     gpu_write(gpu, gpu->step, 0, gpu->step_host, end * sizeof *gpu->step_host);
@@ -197,27 +235,45 @@ static void count_attention(struct gpu *gpu, const struct attention *a, const st
     }
 }
 
+/* Whether a step of so many groups shares its chunks out among more, to which attend_merge belongs. The bits are the same. */
+static bool shared_out(const struct gpu *gpu, const struct attention *a, int n, uint32_t groups, int groups_per_unit)
+{
+    int units = gpu->facts.units ? gpu->facts.units : UNITS_OF_A_STRANGER;
+    size_t partial = (size_t)n * (size_t)gpu->chunks * (size_t)a->n_heads * (size_t)(a->v_dim + 2) * sizeof(float);
+    return gpu->chunks > 1 && groups < (uint32_t)(units * groups_per_unit) && partial <= GPU_PARTIAL_BYTES;
+}
+
 void gpu_attend(struct backend *backend, struct buffer *out, const struct buffer *q, int layer, const struct attention *a,
                 const struct batch *batch)
 {
     struct gpu *gpu = gpu_of(backend);
     gpu_use_batch(gpu, batch, false);
     count_attention(gpu, a, batch);
-    uint64_t v_cache = gpu->kv.v_in_k ? gpu->k_cache[layer] : gpu->v_cache[layer];
-    uint32_t n = (uint32_t)batch->n, heads = (uint32_t)(a->n_kv_heads * gpu->attention_parts), chunks = (uint32_t)gpu->chunks;
+    const uint64_t *kernels = gpu->attention.kernels;
+    uint64_t k_cache = gpu->k_cache[layer], v_cache = gpu->kv.v_in_k ? k_cache : gpu->v_cache[layer];
+    uint32_t n = (uint32_t)batch->n, heads = (uint32_t)(a->n_kv_heads * gpu->attention_parts);
     struct gpu_arg sinks = gpu_memory(gpu_vector(a->sinks));
-    size_t partial = (size_t)n * chunks * (size_t)a->n_heads * (size_t)(a->v_dim + 2) * sizeof(float);
-    int units = gpu->facts.units ? gpu->facts.units : UNITS_OF_A_STRANGER;
-    bool busy = n * heads >= (uint32_t)(units * GROUPS_PER_UNIT);
-    if (chunks == 1 || busy || partial > GPU_PARTIAL_BYTES) {
-        gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND], ATTENDERS, (const uint32_t[]){n, heads, 1},
-                GPU_ARGS(gpu_memory(out->memory), gpu_memory(q->memory), gpu_memory(gpu->k_cache[layer]), gpu_memory(v_cache),
-                         gpu_memory(gpu->step), sinks, gpu_float(a->scale), gpu_int(a->window)));
-        return;
+    uint32_t groups[3] = {n, heads, 1};
+    if (gpu->flash) {
+        groups[0] = (uint32_t)gpu->n_tiles;
+        groups[1] = (uint32_t)a->n_kv_heads;
     }
-    gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND_SPLIT], ATTENDERS, (const uint32_t[]){n, heads, chunks},
-            GPU_ARGS(gpu_memory(gpu->partial), gpu_memory(q->memory), gpu_memory(gpu->k_cache[layer]), gpu_memory(v_cache),
-                     gpu_memory(gpu->step), gpu_float(a->scale), gpu_int(a->window), gpu_int(chunks)));
-    gpu_run(gpu, gpu->attention.kernels[GPU_ATTEND_MERGE], ATTENDERS, (const uint32_t[]){n, (uint32_t)a->n_heads, 1},
-            GPU_ARGS(gpu_memory(out->memory), gpu_memory(gpu->partial), gpu_memory(gpu->step), sinks, gpu_int(a->window), gpu_int(chunks)));
+    bool share = shared_out(gpu, a, batch->n, groups[0] * groups[1], gpu->flash && gpu->many ? 1 : GROUPS_PER_UNIT);
+    struct gpu_arg to = gpu_memory(share ? gpu->partial : out->memory), chunks = gpu_int(share ? gpu->chunks : 0);
+    groups[2] = share ? (uint32_t)gpu->chunks : 1;
+    if (gpu->flash)
+        gpu_run(gpu, kernels[gpu->many ? GPU_FLASH_MANY : GPU_FLASH_FEW], FLASH_THREADS, groups,
+                GPU_ARGS(to, gpu_memory(q->memory), gpu_memory(k_cache), gpu_memory(v_cache), gpu_memory(gpu->step), sinks,
+                         gpu_float(a->scale), gpu_int(a->window), gpu_int(2 * batch->n), chunks));
+    else if (share)
+        gpu_run(gpu, kernels[GPU_ATTEND_SPLIT], ATTENDERS, groups,
+                GPU_ARGS(to, gpu_memory(q->memory), gpu_memory(k_cache), gpu_memory(v_cache), gpu_memory(gpu->step), gpu_float(a->scale),
+                         gpu_int(a->window), chunks));
+    else
+        gpu_run(gpu, kernels[GPU_ATTEND], ATTENDERS, groups,
+                GPU_ARGS(to, gpu_memory(q->memory), gpu_memory(k_cache), gpu_memory(v_cache), gpu_memory(gpu->step), sinks,
+                         gpu_float(a->scale), gpu_int(a->window)));
+    if (share)
+        gpu_run(gpu, kernels[GPU_ATTEND_MERGE], ATTENDERS, (const uint32_t[]){n, (uint32_t)a->n_heads, 1},
+                GPU_ARGS(gpu_memory(out->memory), gpu_memory(gpu->partial), gpu_memory(gpu->step), sinks, gpu_int(a->window), chunks));
 }

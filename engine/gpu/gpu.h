@@ -28,10 +28,12 @@ enum gpu_kernel {
     GPU_KV_STORE = GPU_ROWS_END,
     GPU_KV_COPY,
     GPU_TURN_HEADS,
+    GPU_ATTEND_MERGE,
     GPU_ATTEND,
     GPU_ATTEND_SPLIT,
-    GPU_ATTEND_MERGE,
-    GPU_KERNELS
+    GPU_KERNELS,
+    GPU_FLASH_FEW = GPU_ATTEND, // in their place where gpu.flash is
+    GPU_FLASH_MANY
 };
 
 /* The kernels of a weight format; those of matrix units, from GPU_MMA_8 on, are there where gpu.mma is. */
@@ -49,7 +51,7 @@ enum gpu_product {
     GPU_DOWN_MMA,
     GPU_PRODUCTS
 };
-enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20 };
+enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20, GPU_FEW_ITEMS = 16 };
 
 /* A compiled program and the kernels taken from it. */
 struct gpu_program {
@@ -144,13 +146,19 @@ struct gpu {
     uint64_t kv_bytes;
 
     /* the step under way */
-    uint64_t step; // on the device, [step_capacity] of 4 bytes: of row r its position, 2r, and where its page numbers begin, 2r + 1
+    uint64_t step; // on the device, [step_capacity] of 4 bytes: of row r its position, 2r, and where its pages begin, 2r + 1; then tiles
     int32_t *step_host;
     size_t step_capacity;
     const int32_t *batch_positions;
     int batch_n, greatest_position;
-    int chunks;          // of CHUNK_TOKENS positions, up to the greatest
-    int attention_parts; // groups of threads that share a KV head's heads
+    int chunk_tokens, chunks; // positions of a chunk; chunks up to the greatest, a power of two
+    int attention_parts;      // groups of threads that share a KV head's heads
+
+    /* attention on matrix units: see kernels/flash.cl */
+    bool flash;
+    int many_items; // of a tile of GPU_FLASH_MANY; of GPU_FLASH_FEW's it is GPU_FEW_ITEMS
+    int n_tiles;    // of the step
+    bool many;      // whose tiles these are
 
     /* What was planned, in bytes on the device. */
     struct {

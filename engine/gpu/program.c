@@ -133,25 +133,47 @@ bool gpu_open_rows(struct gpu *gpu, struct error *err)
     return open_program(gpu, &gpu->rows, (const char *const[]){gpu_source_rows, gpu_source_router, NULL}, &o, 0, names, GPU_ROWS_END, err);
 }
 
+/* Whether attention may run on matrix units, for which the cache's values become BF16: where it has halves, in heads of whole tiles. It
+ * depends on the model and the cache alone, so that a row's bits are the same in every step. */
+static bool for_flash(const struct gpu *gpu)
+{
+    enum { MOST_DIM = 256 };
+    const struct kv_shape *kv = &gpu->kv;
+    return gpu->mma && kv->type != ENGINE_KV_F32 && !kv->v_in_k && kv->k_dim % 16 == 0 && kv->v_dim % 16 == 0 && kv->k_dim <= MOST_DIM &&
+           kv->v_dim <= MOST_DIM;
+}
+
 bool gpu_open_attention(struct gpu *gpu, struct error *err)
 {
-    static const char *const names[] = {"kv_store", "kv_copy", "turn_heads", "attend", "attend_split", "attend_merge"};
+    enum { MOST_HEADS = 8, FLOATS = 40 << 8, CHUNK_TOKENS = 128, WARP_ITEMS = 16, KERNELS = GPU_KERNELS - GPU_ROWS_END };
+    static const char *const in_float[KERNELS] = {"kv_store", "kv_copy", "turn_heads", "attend_merge", "attend", "attend_split"},
+                             *const in_tiles[KERNELS] = {"kv_store", "kv_copy", "turn_heads", "attend_merge", "flash_few", "flash_many"};
+    static const char few[] = "#define ITEM_WARPS 1\n#define FLASH_NAME flash_few\n",
+                      many[] = "#undef ITEM_WARPS\n#undef FLASH_NAME\n"
+                               "#define ITEM_WARPS (V_DIM > 128 ? 2 : 4)\n#define FLASH_NAME flash_many\n";
     static const int types[] = {[ENGINE_KV_F16] = 0, [ENGINE_KV_BF16] = 1, [ENGINE_KV_F32] = 2};
-    enum { MOST_HEADS = 8, FLOATS = 40 << 8 }; // of a group: 40 KiB of queries
     int n_heads = gpu->limits.n_heads, group = n_heads / gpu->kv.n_kv_heads, heads = 1;
-    while (2 * heads <= MOST_HEADS && heads < group && 2 * heads * gpu->kv.k_dim <= FLOATS)
+    while (2 * heads <= MOST_HEADS && heads < group && 2 * heads * gpu->kv.k_dim <= FLOATS) // 40 KiB of a group's queries
         heads *= 2;
+    gpu->flash = for_flash(gpu);
+    gpu->many_items = WARP_ITEMS * (gpu->kv.v_dim > 128 ? 2 : 4); // as ITEM_WARPS: wide values take two warps' registers
+    gpu->chunk_tokens = gpu->flash ? PAGE_TOKENS : CHUNK_TOKENS;
+    gpu->attention_parts = (group + heads - 1) / heads;
     struct options o = {.n = 0};
     define(&o, "K_DIM", gpu->kv.k_dim);
     define(&o, "V_DIM", gpu->kv.v_dim);
     define(&o, "HEADS", n_heads);
     define(&o, "KV_HEADS", gpu->kv.n_kv_heads);
-    define(&o, "GROUP_HEADS", heads);
     define(&o, "KV_TYPE", types[gpu->kv.type]);
+    define(&o, "CHUNK_TOKENS", gpu->chunk_tokens);
+    if (gpu->flash) {
+        const char *const parts[] = {gpu_source_attention, gpu_source_matrix, few, gpu_source_flash, many, gpu_source_flash, NULL};
+        return open_program(gpu, &gpu->attention, parts, &o, GPU_ROWS_END, in_tiles, KERNELS, err);
+    }
+    define(&o, "GROUP_HEADS", heads);
     define(&o, "V_IN_K", gpu->kv.v_in_k);
-    gpu->attention_parts = (group + heads - 1) / heads;
-    return open_program(gpu, &gpu->attention, (const char *const[]){gpu_source_attention, NULL}, &o, GPU_ROWS_END, names,
-                        GPU_KERNELS - GPU_ROWS_END, err);
+    const char *const parts[] = {gpu_source_attention, gpu_source_attend, NULL};
+    return open_program(gpu, &gpu->attention, parts, &o, GPU_ROWS_END, in_float, KERNELS, err);
 }
 
 bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct error *err)
@@ -160,9 +182,16 @@ bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct
                                         "mma_8", "mma_32", "one_mma", "middle_mma", "down_mma"};
     static const char few[] = "#define COLUMN_TILES 1\n#define MMA_NAME mma_8\n",
                       many[] = "#undef COLUMN_TILES\n#undef MMA_NAME\n#define COLUMN_TILES 4\n#define MMA_NAME mma_32\n";
-    const char *const parts[] = {gpu_source_formats,    gpu_source_dot,    gpu_source_single,
-                                 gpu->mma ? few : NULL, gpu_source_mma,    many,
-                                 gpu_source_mma,        gpu_source_single, NULL};
+    const char *const parts[] = {gpu_source_formats,
+                                 gpu_source_dot,
+                                 gpu_source_single,
+                                 gpu->mma ? gpu_source_matrix : NULL,
+                                 few,
+                                 gpu_source_mma,
+                                 many,
+                                 gpu_source_mma,
+                                 gpu_source_single,
+                                 NULL};
     struct options o = {.n = 0};
     struct gpu_program *p = &gpu->formats[format->type];
     if (p->program)

@@ -3,7 +3,7 @@
 #define JEOUL_GPU_SOURCE_H
 
 extern const char gpu_source_dialect[], gpu_source_common[], gpu_source_single[], gpu_source_rows[], gpu_source_router[],
-    gpu_source_formats[], gpu_source_dot[], gpu_source_mma[],
-    gpu_source_attention[]; // NUL-terminated
+    gpu_source_formats[], gpu_source_dot[], gpu_source_matrix[], gpu_source_mma[], gpu_source_attention[], gpu_source_attend[],
+    gpu_source_flash[]; // NUL-terminated
 
 #endif

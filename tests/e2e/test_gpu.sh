@@ -54,6 +54,12 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "another layer of Qwen3-MoE is eight launches more a token" bash -c '[ $(($2 - $1)) -eq $((20 * 8)) ]' _ "$(with_layers 2)" "$(with_layers 3)"
     oss=$goldens/gptoss_mxfp4 # three layers with biases and sinks; four launches for the logits
     check "a token of gpt-oss is eight launches a layer" bash -c '[ "$1" -eq $((40 * (3 * 8 + 4))) ]' _ "$(kernels "$oss/model.gguf" "$oss/tokens.txt")"
+    flash() { # OPTIONS…: launches of attention on matrix units, of a prompt in two steps
+        MOCK_CUDA_LOG=$PWD/flash.log mock ok "$JEOUL" logits -m counted.gguf --tokens counted.txt --chunk 10 -o x.f32 --backend cuda "$@" &&
+            sed -n 's/^flash //p' flash.log
+    }
+    check "a prompt's attention is on matrix units" [ "$(flash --kv bf16)" -eq 6 ]
+    check "floats are not" [ "$(flash --kv bf16 --exact)$(flash --kv f32)" = 00 ]
     check "steps of decoding are launched as graphs" bash -c 'read -r _ n < <(grep graph_launches mock.log) && [ "$n" -ge 36 ]'
     check "few graphs serve all of them" bash -c 'read -r _ n < <(grep ^graphs mock.log) && [ "$n" -le 3 ]'
     check "all memory of the device is freed" grep -qx 'left 0' mock.log

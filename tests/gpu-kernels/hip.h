@@ -11,6 +11,9 @@ struct triple {
 struct float4 {
     float x, y, z, w;
 };
+struct uint4 {
+    unsigned x, y, z, w;
+};
 #define threadIdx              (triple{__builtin_amdgcn_workitem_id_x(), 0, 0})
 #define blockIdx               (triple{__builtin_amdgcn_workgroup_id_x(), __builtin_amdgcn_workgroup_id_y(), __builtin_amdgcn_workgroup_id_z()})
 #define __syncthreads()        __builtin_amdgcn_s_barrier()

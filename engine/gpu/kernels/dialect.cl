@@ -27,7 +27,9 @@
 #define AS_UINT(VALUE) as_uint(VALUE)
 #define LOCAL_INCREMENT(AT) atomic_inc(AT)
 #define LOAD4(AT) vload4(0, AT)
+#define LOAD4_WORDS(AT) vload4(0, (GLOBAL const uint *)(AT))
 #define UNROLL
+#define UNROLL_4
 #define KEEP_LOOP
 #define LEAVE_IF(CONDITION)
 typedef char schar;
@@ -55,7 +57,9 @@ typedef signed char schar;
 #define AS_UINT(VALUE) __float_as_uint(VALUE)
 #define LOCAL_INCREMENT(AT) atomicAdd(AT, 1)
 #define LOAD4(AT) (*(const float4 *)(AT)) /* of an address that is a multiple of 16 bytes */
+#define LOAD4_WORDS(AT) (*(const uint4 *)(AT)) /* the same */
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4") /* of loads: so many under way, and no more registers for them */
 #define KEEP_LOOP _Pragma("unroll 1") /* of a body so large that twice of it takes registers */
 #define LEAVE_IF(CONDITION) /* the whole group, which has nothing to do: sooner, where it can be said before a barrier */                 \
     if (CONDITION)                                                                                                                         \

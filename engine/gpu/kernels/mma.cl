@@ -4,68 +4,15 @@
  * A group of 256 threads makes 32 rows of 8 × COLUMN_TILES columns. Its eight warps share the row's length: each has a segment of it, and
  * the segments are added in their order, whatever the number of columns: a column's bits do not depend on its company.
  *
- * One MMA is 16 rows × 16 k × 8 columns. In which order k stands does not matter where both operands have the same, so that each lane gets
- * what lies together: of 128 values, lane t of a quad has group t of 32, four values of it in each of eight steps. Its weights are then one
- * load of its group, and its activations are loads of four floats.
- *
- *     lane = 4 · quad + t        a[0] row quad, values 0 and 1 of the four      b[0] column quad, values 0 and 1
- *                                a[1] row quad + 8, the same                    b[1] column quad, values 2 and 3
- *                                a[2] row quad, values 2 and 3                  c[0], c[1] row quad, columns 2t and 2t + 1
- *                                a[3] row quad + 8, the same                    c[2], c[3] row quad + 8, the same */
+ * In which order k stands does not matter where both operands have the same, so that each lane gets what lies together: of 128 values, lane t
+ * of a quad has group t of 32, four values of it in each of eight steps. Its weights are then one load of its group, and its activations are
+ * loads of four floats. See matrix.cl for the lanes. */
 #ifndef MMA_ROWS
 #define MMA_ROWS 32
 #define MMA_THREADS 256
 #define SEGMENTS (MMA_THREADS / 32)
+#define MMA_ROOM LOCAL_OF_MMA(mma_room, MMA_THREADS)
 
-/* Two values as BF16, nearest even; the first in the low half. */
-DEVICE uint bf16_pair(float low, float high)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    uint both;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-    return both;
-#else
-    return (uint)bf16_bits(low) | (uint)bf16_bits(high) << 16;
-#endif
-}
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-#define MMA_ROOM
-#define MMA_ROOM_POINTER 0
-#define MMA(C, A, B)                                                                                                                       \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"    \
-                 : "+f"((C)[0]), "+f"((C)[1]), "+f"((C)[2]), "+f"((C)[3])                                                                  \
-                 : "r"((A)[0]), "r"((A)[1]), "r"((A)[2]), "r"((A)[3]), "r"((B)[0]), "r"((B)[1]))
-#else
-/* The same by way of local memory, for devices without one and for tests: 6 words of each lane. */
-#define MMA_ROOM LOCAL uint mma_room[MMA_THREADS * 6];
-#define MMA_ROOM_POINTER mma_room
-#define MMA(C, A, B) emulated_mma(mma_room, C, A, B)
-
-DEVICE float pair_product(uint a, uint b, float sum)
-{
-    sum = FMA(bf16_value((ushort)(a & 0xFFFFu)), bf16_value((ushort)(b & 0xFFFFu)), sum);
-    return FMA(bf16_value((ushort)(a >> 16)), bf16_value((ushort)(b >> 16)), sum);
-}
-
-DEVICE void emulated_mma(LOCAL_POINTER uint *room, float *c, const uint *a, const uint *b)
-{
-    LOCAL_POINTER uint *warp = room + THREAD / 32 * 32 * 6;
-    int lane = THREAD % 32, quad = lane / 4, t = lane % 4;
-    for (int i = 0; i < 4; i++)
-        warp[lane * 6 + i] = a[i];
-    warp[lane * 6 + 4] = b[0];
-    warp[lane * 6 + 5] = b[1];
-    BARRIER;
-    for (int i = 0; i < 4; i++)
-        for (int k = 0; k < 4; k++) {
-            LOCAL_POINTER uint *of_row = warp + (quad * 4 + k) * 6 + i / 2, *of_column = warp + ((2 * t + i % 2) * 4 + k) * 6 + 4;
-            c[i] = pair_product(of_row[0], of_column[0], c[i]);
-            c[i] = pair_product(of_row[2], of_column[1], c[i]);
-        }
-    BARRIER;
-}
-#endif
 /* How many blocks of four groups a segment has. */
 DEVICE int segment_blocks(int groups)
 {
