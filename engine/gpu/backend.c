@@ -223,7 +223,8 @@ static bool make_room(struct gpu *gpu, struct error *err)
     return true;
 }
 
-/* Matrix units where the device has them and floats are not asked for. $JEOUL_GPU=mma has them emulated: for tests. */
+/* Matrix units where the device has them and floats are not asked for. $JEOUL_GPU=mma has them used anyway, emulated
+ * where there are none: for tests, and for AMD's, which nobody has measured. */
 static bool choose_products(struct gpu *gpu, bool exact, struct error *err)
 {
     const char *forced = getenv("JEOUL_GPU");

@@ -4,7 +4,7 @@
 #define __device__                 __attribute__((device))
 #define __shared__                 __attribute__((shared))
 #define __forceinline__            inline __attribute__((always_inline))
-#define __launch_bounds__(THREADS) __attribute__((launch_bounds(THREADS)))
+#define __launch_bounds__(THREADS) __attribute__((amdgpu_flat_work_group_size(1, THREADS)))
 struct triple {
     unsigned x, y, z;
 };
