@@ -120,7 +120,7 @@ static enum posts_verdict take(void *context, size_t i, const struct posts_answe
         return verdict;
     bool ok = q->kind == ENDPOINT_WRITE
                   ? written_read(document, a->endpoint->options.chat, q, err)
-                  : echoed_read(document, a->endpoint->score_max_tokens, q, &echoed, err) && echoed_score(&echoed, q, err);
+                  : echoed_read(document, a->endpoint->score_max_tokens, q, &echoed, err) && echoed_score(a->endpoint, &echoed, q, err);
     cJSON_Delete(document);
     if (!ok)
         error_prefix(err, "%s", answer->shown);
@@ -134,6 +134,7 @@ bool endpoint_send(const struct endpoint *e, const char *path, struct posts_plac
     snprintf(url, sizeof url, "%s/%s", e->base, path);
     how.url = url;
     how.origin = e->origin;
+    how.url_name = e->options.names.url;
     how.key = e->options.key;
     return posts_run(&how, work, failed, err);
 }
@@ -188,8 +189,8 @@ static enum posts_verdict take_models(void *context, size_t i, const struct post
         }
     }
     if (!e->given_model && n != 1) {
-        error_set(err, ERROR_INPUT, "%s: the server lists %d models%s%.500s; name one in --endpoint-model", answer->shown, n, n ? ": " : "",
-                  names.bytes ? names.bytes : "");
+        error_set(err, ERROR_INPUT, "%s: the server lists %d models%s%.500s; name one in %s", answer->shown, n, n ? ": " : "",
+                  names.bytes ? names.bytes : "", e->options.names.model);
         verdict = POSTS_FAILED;
     }
     text_free(&names);
@@ -202,7 +203,7 @@ static bool find_model(struct endpoint *e, struct error *err)
     struct posts_work work = {.n = 1, .take = take_models, .context = e};
     e->given_model = e->options.model != NULL;
     if (e->given_model && (size_t)snprintf(e->model, sizeof e->model, "%s", e->options.model) >= sizeof e->model)
-        return error_set(err, ERROR_INPUT, "--endpoint-model %.40s…: the name is too long", e->options.model);
+        return error_set(err, ERROR_INPUT, "%s: %.40s…: the name is too long", e->options.names.model, e->options.model);
     return ask(e, "models", &work, false, NULL, err);
 }
 
@@ -244,7 +245,8 @@ static bool probe_scores(struct endpoint *e, struct endpoint_question *question,
         if (!send_probe(e, question, &probe, err))
             return false;
         if (question->foreign)
-            return error_set(err, ERROR_INPUT, "%s: our token ids are another text to the server: --tokenizer is not its own", e->base);
+            return error_set(err, ERROR_INPUT, "%s: our token ids are another text to the server: %s is not its own", e->base,
+                             e->options.names.tokenizer);
         e->scores = probe.answered && !question->missing;
         if (!e->scores && !e->no_scores[0])
             snprintf(e->no_scores, sizeof e->no_scores, "%s", question->missing ? question->missing : probe.why);
@@ -278,16 +280,15 @@ static bool read_address(struct endpoint *e, struct error *err)
     while (n && url[n - 1] == '/')
         n--;
     if (n >= sizeof e->base - 4 || !http_origin(url, e->origin, sizeof e->origin))
-        return error_set(err, ERROR_INPUT, "--endpoint %.100s: an address that begins with http:// or https:// is wanted",
+        return error_set(err, ERROR_INPUT, "%s: %.100s: an address that begins with http:// or https:// is wanted", e->options.names.url,
                          http_shown(url, shown, sizeof shown));
     const char *authority = strstr(url, "://") + 3; // an origin has it
     size_t host = strcspn(authority, "/?#");
     if (strpbrk(url, "?#") || memchr(authority, '@', host))
-        return error_set(
-            err, ERROR_INPUT,
-            "--endpoint %.100s…: an address without user, password, query and fragment is wanted; a key comes from the environment "
-            "variable JEOUL_API_KEY",
-            http_shown(url, shown, sizeof shown));
+        return error_set(err, ERROR_INPUT,
+                         "%s: %.100s…: an address without user, password, query and fragment is wanted; a key comes from the environment "
+                         "variable JEOUL_API_KEY",
+                         e->options.names.url, http_shown(url, shown, sizeof shown));
     bool bare = authority + host >= url + n;
     snprintf(e->base, sizeof e->base, "%.*s%s", (int)n, url, bare ? "/v1" : "");
     return true;
@@ -301,6 +302,8 @@ struct endpoint *endpoint_open(const struct endpoint_options *options, struct er
     e->options = *options;
     e->options.parallel = options->parallel ? options->parallel : DEFAULT_PARALLEL;
     e->options.patience.stall_s = options->patience.stall_s ? options->patience.stall_s : DEFAULT_STALL_S;
+    snprintf(e->no_first, sizeof e->no_first, "the server has no log-probability for the first token of a text; name its tokenizer in %s",
+             options->names.tokenizer);
     if (read_address(e, err) && find_model(e, err) && probe(e, err))
         return e;
     endpoint_close(e);

@@ -10,6 +10,12 @@
 #include "base/text.h"
 #include "engine/engine.h"
 
+/* What the options are called where they were written, for errors: "--tokenizer" on a command line, "models[1].endpoint.tokenizer" in a
+ * plan. */
+struct endpoint_names {
+    const char *url, *model, *tokenizer;
+};
+
 struct endpoint_options {
     const char *url;                   // "http://host:8000" (then /v1 is meant) or with a path: "https://host/openai/v1"
     const char *model;                 // NULL: the only one that the server lists
@@ -17,6 +23,7 @@ struct endpoint_options {
     const struct tokenizer *tokenizer; // the server's own, so that requests are token ids; NULL: requests are texts
     bool chat;                         // what is written is asked by /v1/chat/completions
     int parallel;                      // requests on their way at once; 0: 8
+    struct endpoint_names names;       // live as long as the endpoint
     struct patience patience;          // stall_s: 600 here, a server that writes 256 tokens says nothing until it has them
 };
 

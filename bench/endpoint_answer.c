@@ -83,7 +83,7 @@ static bool is_best(const cJSON *top, double value, bool *named)
 }
 
 /* Sums tokens first … n − 1. */
-static bool sum(const struct echoed *e, int first, struct endpoint_question *q, struct error *err)
+static bool sum(const struct endpoint *endpoint, const struct echoed *e, int first, struct endpoint_question *q, struct error *err)
 {
     const cJSON *value = cJSON_GetArrayItem(e->values, first), *top = cJSON_GetArrayItem(e->tops, first);
     q->log_probability = 0;
@@ -93,8 +93,7 @@ static bool sum(const struct echoed *e, int first, struct endpoint_question *q, 
     for (int i = first; i < e->n; i++, value = value->next, top = top->next) {
         bool named;
         if (cJSON_IsNull(value)) {
-            q->missing = i == 0 ? "the server has no log-probability for the first token of a text; name its tokenizer in --tokenizer"
-                                : "the server has no log-probability for a token";
+            q->missing = i == 0 ? endpoint->no_first : "the server has no log-probability for a token";
             return true;
         }
         if (!cJSON_IsNumber(value) || !(value->valuedouble <= 1e-3))
@@ -120,7 +119,7 @@ static const char *token_at(const struct echoed *e, int i)
 
 /* Offsets count characters from the first token's beginning, which may be a special token that the server put before the text: *shift is
  * its length where it is counted. They have to come out at the text's end. */
-static bool find_shift(const struct echoed *e, const char *text, int64_t *shift, struct error *err)
+static bool find_shift(const struct endpoint *endpoint, const struct echoed *e, const char *text, int64_t *shift, struct error *err)
 {
     int64_t length = (int64_t)utf8_length(text, strlen(text)), last = 0;
     const char *end = token_at(e, e->n - 1), *first = token_at(e, 0);
@@ -134,18 +133,18 @@ static bool find_shift(const struct echoed *e, const char *text, int64_t *shift,
     *shift = last + (int64_t)utf8_length(end, strlen(end)) - length;
     bool special = *shift == (int64_t)utf8_length(first, strlen(first)) && e->n > 1;
     return *shift == 0 || special ||
-           error_set(
-               err, ERROR_INPUT,
-               "the server's text offsets end at character %lld of %lld; name its tokenizer in --tokenizer, so that they aren't needed",
-               (long long)(length + *shift), (long long)length);
+           error_set(err, ERROR_INPUT,
+                     "the server's text offsets end at character %lld of %lld; name its tokenizer in %s, so that they aren't needed",
+                     (long long)(length + *shift), (long long)length, endpoint->options.names.tokenizer);
 }
 
-static bool score_by_offsets(const struct echoed *e, struct endpoint_question *q, struct error *err)
+static bool score_by_offsets(const struct endpoint *endpoint, const struct echoed *e, struct endpoint_question *q, struct error *err)
 {
     int64_t shift, from = (int64_t)utf8_length(q->text, q->from);
     if (!e->offsets)
-        return error_set(err, ERROR_INPUT, "the server sends no text_offset; name its tokenizer in --tokenizer, so that it isn't needed");
-    if (!find_shift(e, q->text, &shift, err))
+        return error_set(err, ERROR_INPUT, "the server sends no text_offset; name its tokenizer in %s, so that it isn't needed",
+                         endpoint->options.names.tokenizer);
+    if (!find_shift(endpoint, e, q->text, &shift, err))
         return false;
     int first = 0;
     bool special = shift > 0 || strncmp(q->text, token_at(e, 0), strlen(token_at(e, 0))) != 0; // put before the text by the server
@@ -163,18 +162,19 @@ static bool score_by_offsets(const struct echoed *e, struct endpoint_question *q
         token = token->next;
         offset = offset->next;
     }
-    return first < e->n ? sum(e, first, q, err) : error_set(err, ERROR_INPUT, "none of the server's tokens lies in what is scored");
+    return first < e->n ? sum(endpoint, e, first, q, err)
+                        : error_set(err, ERROR_INPUT, "none of the server's tokens lies in what is scored");
 }
 
-bool echoed_score(const struct echoed *echoed, struct endpoint_question *question, struct error *err)
+bool echoed_score(const struct endpoint *endpoint, const struct echoed *echoed, struct endpoint_question *question, struct error *err)
 {
     int wanted = question->n_ids[0] + question->n_ids[1];
     if (question->text)
-        return score_by_offsets(echoed, question, err);
+        return score_by_offsets(endpoint, echoed, question, err);
     question->foreign = question->echo && echoed->text && !strstr(echoed->text, question->echo);
     if (echoed->n != wanted)
         return error_set(err, ERROR_INPUT, "%d token ids were sent, the server answers for %d tokens", wanted, echoed->n);
-    return sum(echoed, question->n_ids[0], question, err);
+    return sum(endpoint, echoed, question->n_ids[0], question, err);
 }
 
 /* --- texts -------------------------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,7 @@
 #ifndef JEOUL_BENCH_ENDPOINT_ANSWER_H
 #define JEOUL_BENCH_ENDPOINT_ANSWER_H
 
-#include "bench/endpoint.h"
-
-#include <cjson/cJSON.h>
+#include "bench/endpoint_inside.h"
 
 /* The answer to a scored prompt, as arrays of one element a token. */
 struct echoed {
@@ -19,7 +17,8 @@ bool echoed_read(const cJSON *answer, int wrote, const struct endpoint_question 
                  struct error *err) MUST_CHECK;
 
 /* Sums what is scored into the question: by the numbers of its ids, else by the server's text offsets. */
-bool echoed_score(const struct echoed *echoed, struct endpoint_question *question, struct error *err) MUST_CHECK;
+bool echoed_score(const struct endpoint *endpoint, const struct echoed *echoed, struct endpoint_question *question,
+                  struct error *err) MUST_CHECK;
 
 /* The text that was written, by completions or chat. */
 bool written_read(const cJSON *answer, bool chat, struct endpoint_question *question, struct error *err) MUST_CHECK;

@@ -15,6 +15,7 @@ struct endpoint {
     bool scores;
     char no_scores[1024];
     int score_max_tokens;
+    char no_first[256]; // why a text's first token has no value
 };
 
 /* Sends requests to a path of the server; `how` says how many at once and how patiently, the address is filled in. */

@@ -171,7 +171,8 @@ static bool redirected(struct posts *p, struct slot *slot, const char *from, lon
         return error_set(p->err, ERROR_INPUT, "%s: more than %d redirects, the last one to %s: a loop?", a, POSTS_MAX_REDIRECTS, b);
     bool same_method = status == 307 || status == 308 || !p->work->body;
     if (!same_method || !http_origin(to, origin, sizeof origin) || strcmp(origin, p->place->origin) != 0)
-        return error_set(p->err, ERROR_INPUT, "%s: redirects (%ld) to %s; if that is the endpoint, name it in --endpoint", a, status, b);
+        return error_set(p->err, ERROR_INPUT, "%s: redirects (%ld) to %s; if that is the endpoint, name it in %s", a, status, b,
+                         p->place->url_name);
     char *copy = strdup(to);
     if (!copy)
         return error_set(p->err, ERROR_MACHINE, "out of memory for an address");

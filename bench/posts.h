@@ -13,6 +13,7 @@ enum { POSTS_MAX_REDIRECTS = 5, POSTS_MAX_BYTES = 1 << 26 };
 /* Where to and how. `key` goes to `origin` ("scheme://host:port") alone. */
 struct posts_place {
     const char *url, *origin, *key; // key NULL: none
+    const char *url_name;           // what the address is called where it was written, for errors
     int parallel;
     struct patience patience;
     bool probing; // 500 is an answer and not a trouble: some servers say so of what they can't do

@@ -182,9 +182,7 @@ static const char *cannot(const struct answering *how)
         return NULL;
     if (how->answerer->no_scores)
         return how->answerer->no_scores;
-    return how->rules->kind == EVAL_ROLLING && !how->tokenizer
-               ? "windows over a text are cut by tokens; name the server's tokenizer in --tokenizer"
-               : NULL;
+    return how->rules->kind == EVAL_ROLLING ? how->answerer->no_windows : NULL;
 }
 
 bool answer_prompts(const struct answering *how, const struct prompt *prompts, struct eval_result *result, struct error *err)

@@ -167,6 +167,7 @@ struct eval_answerer {
     int max_length;                    // tokens that it takes at once; with a tokenizer, at least 2
     bool writes_by_text;               // what is to be written is asked by text in any case
     const char *no_scores;             // why it can't tell how likely a text is; NULL: it can
+    const char *no_windows;            // why rolling windows can't be asked, by texts; NULL: they can
     /* Answers n requests in any order, and calls done for each; false stops. *failed: the request that went wrong. */
     bool (*answer)(void *self, struct request *requests, size_t n, bool (*done)(void *context, struct request *request, struct error *err),
                    void *context, size_t *failed, struct error *err);

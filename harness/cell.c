@@ -101,10 +101,14 @@ cJSON *cell_run(const struct plan *plan, const struct plan_cell *cell, const cha
     cJSON *row = make_row(plan, cell), *specification = cJSON_Duplicate(row, true);
     struct child child;
     struct text said = {0};
+    char at[48];
     if (model_path)
         cJSON_AddStringToObject(specification, "path", model_path);
-    if (cell->model >= 0 && plan->models[cell->model].endpoint)
+    if (cell->model >= 0 && plan->models[cell->model].endpoint) {
+        snprintf(at, sizeof at, "models[%d].endpoint", cell->model);
         cJSON_AddItemToObject(specification, "endpoint", cJSON_Duplicate(plan->models[cell->model].endpoint, true));
+        cJSON_AddStringToObject(specification, "endpoint_at", at);
+    }
     char *text = cJSON_PrintUnformatted(specification);
     cJSON_Delete(specification);
     signal(SIGPIPE, SIG_IGN);

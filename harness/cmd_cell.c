@@ -230,16 +230,11 @@ static bool run_model(const char *kind, const char *model, const char *path, con
     return ok;
 }
 
-/* A model that a server has: the plan's "endpoint", read strictly there. */
-static bool run_endpoint(const char *kind, const char *model, const cJSON *endpoint, const cJSON *config, cJSON *result, struct error *err)
+/* A model that a server has; `at`: where it stands in the plan. */
+static bool run_endpoint(const char *kind, const char *model, const cJSON *endpoint, const char *at, const cJSON *config, cJSON *result,
+                         struct error *err)
 {
-    struct remote_options options = {.url = json_text(endpoint, "url"),
-                                     .model = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "model")),
-                                     .tokenizer = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "tokenizer")),
-                                     .chat = cJSON_IsTrue(cJSON_GetObjectItem(endpoint, "chat")),
-                                     .parallel = (int)config_number(endpoint, "parallel"),
-                                     .timeout_s = (int)config_number(endpoint, "timeout_s"),
-                                     .max_length = (int)config_number(endpoint, "max_length")};
+    struct remote_options options = remote_options_of_plan(endpoint, at);
     struct remote remote = {0};
     struct cell_answerer by = {.remote = &remote};
     bool ok = remote_open(&options, &remote, err);
@@ -269,7 +264,8 @@ static bool run_cell(const cJSON *specification, cJSON *result, struct error *er
         return run_limits(measurements, err);
     if (!model || (!path && !endpoint))
         return error_set(err, ERROR_INPUT, "cell: the specification names no model");
-    return endpoint ? run_endpoint(kind, model, endpoint, config, result, err) : run_model(kind, model, path, config, result, err);
+    return endpoint ? run_endpoint(kind, model, endpoint, json_text(specification, "endpoint_at"), config, result, err)
+                    : run_model(kind, model, path, config, result, err);
 }
 
 static int run(struct cli *cli, struct error *err)

@@ -2,6 +2,7 @@
 #include "harness/remote.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "harness/open.h"
 
@@ -100,7 +101,8 @@ static bool read_key(struct remote *remote, struct error *err)
 static bool open_its_tokenizer(struct remote *remote, struct error *err)
 {
     const char *path = remote->options.tokenizer;
-    return !path || ((remote->file = model_file_open(path, err)) && (remote->tokenizer = tokenizer_open(remote->file, err)));
+    return !path || ((remote->file = model_file_open(path, err)) && (remote->tokenizer = tokenizer_open(remote->file, err))) ||
+           error_prefix(err, "%s", remote->options.names.tokenizer);
 }
 
 /* What the server says, or else what the tokenizer's file does: a vocabulary alone says nothing. */
@@ -124,8 +126,28 @@ bool remote_options_read(const struct cli *cli, struct remote_options *out, stru
                                    .chat = cli_flag(cli, "chat"),
                                    .parallel = (int)parallel,
                                    .timeout_s = (int)stall,
-                                   .max_length = (int)length};
+                                   .max_length = (int)length,
+                                   .names = {"--endpoint", "--endpoint-model", "--tokenizer", "--max-length"}};
     return true;
+}
+
+struct remote_options remote_options_of_plan(const cJSON *endpoint, const char *at)
+{
+    static const char *const numbers[] = {"parallel", "timeout_s", "max_length"};
+    struct remote_options out = {.url = json_text(endpoint, "url"),
+                                 .model = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "model")),
+                                 .tokenizer = cJSON_GetStringValue(cJSON_GetObjectItem(endpoint, "tokenizer")),
+                                 .chat = cJSON_IsTrue(cJSON_GetObjectItem(endpoint, "chat"))};
+    int *const values[] = {&out.parallel, &out.timeout_s, &out.max_length};
+    for (int i = 0; i < 3; i++) {
+        const cJSON *number = cJSON_GetObjectItem(endpoint, numbers[i]);
+        *values[i] = number ? number->valueint : 0;
+    }
+    snprintf(out.names.url, sizeof out.names.url, "%s.url", at);
+    snprintf(out.names.model, sizeof out.names.model, "%s.model", at);
+    snprintf(out.names.tokenizer, sizeof out.names.tokenizer, "%s.tokenizer", at);
+    snprintf(out.names.max_length, sizeof out.names.max_length, "%s.max_length", at);
+    return out;
 }
 
 bool remote_open(const struct remote_options *given, struct remote *remote, struct error *err)
@@ -139,19 +161,23 @@ bool remote_open(const struct remote_options *given, struct remote *remote, stru
                                        .tokenizer = remote->tokenizer,
                                        .chat = given->chat,
                                        .parallel = given->parallel,
+                                       .names = {remote->options.names.url, remote->options.names.model, remote->options.names.tokenizer},
                                        .patience = {.stall_s = given->timeout_s}};
     if (!(remote->endpoint = endpoint_open(&options, err)))
         return false;
     struct endpoint_facts facts = endpoint_facts(remote->endpoint);
+    snprintf(remote->no_windows, sizeof remote->no_windows, "windows over a text are cut by tokens; name the server's tokenizer in %s",
+             given->names.tokenizer);
     remote->answerer = (struct eval_answerer){.tokenizer = remote->tokenizer,
                                               .max_length = length_of(remote, facts.context_length),
                                               .writes_by_text = options.chat,
                                               .no_scores = facts.scores ? NULL : facts.no_scores,
+                                              .no_windows = remote->tokenizer ? NULL : remote->no_windows,
                                               .answer = answer,
                                               .self = remote};
     return remote->answerer.max_length || !remote->tokenizer || given->max_length ||
-           error_set(err, ERROR_INPUT, "neither the server nor %s says how many tokens the model takes; name it in --max-length",
-                     given->tokenizer);
+           error_set(err, ERROR_INPUT, "neither the server nor %s says how many tokens the model takes; name it in %s", given->tokenizer,
+                     given->names.max_length);
 }
 
 void remote_close(struct remote *remote)

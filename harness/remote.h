@@ -8,6 +8,11 @@
 
 #include <cjson/cJSON.h>
 
+/* What the options are called where they were written, for errors: "--tokenizer", or a plan's "models[1].endpoint.tokenizer". */
+struct remote_names {
+    char url[80], model[80], tokenizer[80], max_length[80];
+};
+
 /* Which server, and how it is asked: from the command line or from a plan. The texts are the caller's. */
 struct remote_options {
     const char *url, *model; // model NULL: the only one that it has
@@ -15,6 +20,7 @@ struct remote_options {
     bool chat;
     int parallel, timeout_s; // 0: 8 requests, 600 s
     int max_length;          // tokens of a request; 0: as the server or the tokenizer's file tells
+    struct remote_names names;
 };
 
 struct remote {
@@ -23,6 +29,7 @@ struct remote {
     struct tokenizer *tokenizer;
     struct endpoint *endpoint;
     struct eval_answerer answerer;
+    char no_windows[200];
     char key[1024]; // JEOUL_API_KEY, or what JEOUL_API_KEY_FILE holds
 };
 
@@ -37,6 +44,9 @@ struct remote {
 
 /* --endpoint and what goes with it. */
 bool remote_options_read(const struct cli *cli, struct remote_options *out, struct error *err) MUST_CHECK;
+
+/* The "endpoint" of a plan's model, which was read strictly there; `at` is its path in the plan. */
+struct remote_options remote_options_of_plan(const cJSON *endpoint, const char *at);
 
 /* `remote` is zeroed, and closed by the caller after a failure too. */
 bool remote_open(const struct remote_options *options, struct remote *remote, struct error *err) MUST_CHECK;

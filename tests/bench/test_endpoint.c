@@ -14,6 +14,7 @@ static struct completions *server;
 static struct model_file *file;
 static struct tokenizer *tokenizer;
 static struct endpoint_options options;
+static const struct endpoint_names names = {"plan.url", "plan.model", "plan.tokenizer"}; // what errors have to say
 static uint64_t waits[MOST];
 static int n_waits;
 
@@ -78,6 +79,7 @@ static struct endpoint *open_kind(const char *kind, const struct tokenizer *own,
     snprintf(url, sizeof url, "http://127.0.0.1:%d/%s/v1", server->port, kind);
     options.url = url;
     options.tokenizer = own;
+    options.names = names;
     options.parallel = options.parallel ? options.parallel : 4;
     options.patience.wait = note_wait;
     options.patience.stall_s = options.patience.stall_s ? options.patience.stall_s : 20;
@@ -211,7 +213,7 @@ Test(endpoint, servers_that_can_not_score_are_told_by_what_they_answer)
     expect_no_scores("counts", NULL, "log-probabilities for");
     expect_no_scores("positive", NULL, "is no number that one can be");
     expect_no_scores("null", NULL, "has no log-probability for a token");
-    expect_no_scores("no-offsets", NULL, "name its tokenizer in --tokenizer");
+    expect_no_scores("no-offsets", NULL, "name its tokenizer in plan.tokenizer");
     expect_no_scores("offsets", NULL, "does not follow the one before");
     expect_no_scores("no-ids", tokenizer, "prompt: a string is wanted");
 }
@@ -228,9 +230,9 @@ Test(endpoint, servers_that_are_none_are_refused)
 {
     expect_closed("html", ERROR_INPUT, "web page (HTML)");
     expect_closed("key", ERROR_INPUT, "a key in the environment variable JEOUL_API_KEY");
-    expect_closed("two", ERROR_INPUT, "lists 2 models: small, large; name one in --endpoint-model");
+    expect_closed("two", ERROR_INPUT, "lists 2 models: small, large; name one in plan.model");
     expect_closed("loop", ERROR_INPUT, "more than 5 redirects");
-    expect_closed("elsewhere", ERROR_INPUT, "name it in --endpoint");
+    expect_closed("elsewhere", ERROR_INPUT, "name it in plan.url");
     expect_closed("huge", ERROR_INPUT, "more than 64 MiB");
     expect_closed("busy-for-long", ERROR_MACHINE, "asks to wait 86400 s");
     options.patience.attempts = 3;
@@ -245,9 +247,11 @@ Test(endpoint, addresses_that_are_none_are_refused)
     static const char *const addresses[] = {"localhost:8000", "ftp://host/v1", "http://me:secret@host/v1", "http://host/v1?key=secret", ""};
     for (int i = 0; i < 5; i++) {
         struct error err = {0};
-        struct endpoint_options bad = {.url = addresses[i]};
+        struct endpoint_options bad = {.url = addresses[i], .names = names};
         cr_expect_null(endpoint_open(&bad, &err));
-        cr_expect(err.code == ERROR_INPUT && strstr(err.message, "is wanted") && !strstr(err.message, "secret"), "%s", err.message);
+        cr_expect(err.code == ERROR_INPUT && strstr(err.message, "plan.url: ") && strstr(err.message, "is wanted") &&
+                      !strstr(err.message, "secret"),
+                  "%s", err.message);
     }
 }
 
@@ -291,7 +295,7 @@ Test(endpoint, another_models_tokenizer_is_refused)
     struct tokenizer *foreign = other ? tokenizer_open(other, &err) : NULL;
     cr_assert_not_null(foreign, "%s", err.message);
     cr_expect_null(open_kind("plain", foreign, &err));
-    cr_expect(strstr(err.message, "--tokenizer is not its own"), "%s", err.message);
+    cr_expect(strstr(err.message, "plan.tokenizer is not its own"), "%s", err.message);
     tokenizer_close(foreign);
     model_file_close(other);
 }

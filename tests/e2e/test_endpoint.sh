@@ -90,6 +90,20 @@ check "what models write is accuracy without a chance of guessing" jq -e '[.accu
 check "both pages say what was left out, and whose models they are" bash -c 'for l in ko en; do grep -q "eval/written/builtin_ko_particles</code>, acc: .*Only no echo" served/report.$l.html || exit 1; done
     grep -q "small, server http://127.0.0.1" served/report.en.html && ! grep -qw nan served/report.*.html'
 check "a key is nowhere in a run" bash -c '! grep -rq sesame served served.out served.err'
+# errors name the plan's keys, where the command line's name options
+cat >keys.json <<JSON
+{"schema": "jeoul/plan/1", "name": "keys", "limits": false,
+ "models": [{"id": "two", "endpoint": {"url": "$base/two/v1"}}, {"id": "foreign", "endpoint": {"url": "$base/plain/v1", "tokenizer": "$goldens/olmoe_q8_0/model.gguf"}},
+            {"id": "away", "endpoint": {"url": "$base/elsewhere/v1"}}, {"id": "none", "endpoint": {"url": "$base/plain/v1", "tokenizer": "nothing.gguf"}},
+            {"id": "texts", "endpoint": {"url": "$base/plain/v1"}}, {"id": "bare", "endpoint": {"url": "$base/no-offsets/v1"}}],
+ "eval": [{"tasks": ["wikitext"], "data": "ends"}, {"models": ["bare"], "tasks": ["builtin_ko_particles"]}]}
+JSON
+"$JEOUL" run keys.json --out keys >keys.out 2>keys.err
+check "errors of a plan's servers name its keys" jq -e '[.cells[] | select(.state == "failed") | . as $c | [.model, (.reason | test({"two": "name one in models\\[0\\].endpoint.model$", "foreign": "models\\[1\\].endpoint.tokenizer is not its own",
+    "away": "name it in models\\[2\\].endpoint.url$", "none": "^models\\[3\\].endpoint.tokenizer: .*cannot be opened"}[$c.model]))]] == [["two", true], ["foreign", true], ["away", true], ["none", true]]' keys/run.json
+check "and so do reasons for what is left out" jq -e '[.measurements[] | select(.value == null and (.labels.task == "wikitext" or .metric == "acc")) | [(.cell | split("/")[1]), .reason]] | length > 1 and all(.[1] | test("in models\\[[45]\\].endpoint.tokenizer"))' keys/run.json
+check "no option of the command line is named" bash -c '! grep -q -- "--[a-z]*tokenizer\|--endpoint" keys/run.json keys.out keys.err'
+refuse 2 '--tokenizer: nothing.gguf' theirs plain --tokenizer nothing.gguf --tasks builtin_ko_particles --json
 # a plan that loads servers
 cat >load.json <<JSON
 {"schema": "jeoul/plan/1", "name": "load", "limits": false,
