@@ -3,6 +3,7 @@
  * Tensors and metadata go over in the order of the input. A tensor is a stream of blocks; pieces of a fixed number of values, a multiple of
  * every block, are converted side by side and written in order: memory is a few pieces, and the bytes do not depend on the threads. */
 #include "base/file.h"
+#include "base/processors.h"
 #include "engine/cpu/pool.h"
 #include "engine/gguf_write.h"
 #include "engine/quantize.h"
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { PIECE_VALUES = 1 << 16, BATCH_PIECES = 32, MAX_THREADS = 64, ZEROS = 4096 };
 
@@ -308,7 +308,7 @@ static bool check_paths(const struct model_file *file, const char *path, struct 
 bool quantize_write(struct model_file *file, const char *path, const struct quantize_options *options, struct quantize_report *report,
                     struct error *err)
 {
-    int threads = options->threads ? options->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = options->threads ? options->threads : processors_available();
     threads = threads > MAX_THREADS ? MAX_THREADS : threads < 1 ? 1 : threads;
     *report = (struct quantize_report){0};
     struct conversion conversion = {.file = file,

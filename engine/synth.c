@@ -6,6 +6,7 @@
 #include "engine/synth.h"
 
 #include "base/file.h"
+#include "base/processors.h"
 #include "engine/gguf_write.h"
 #include "engine/recipe.h"
 
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PIECE_VALUES = 1 << 21, ALIGNMENT = 32, MAX_THREADS = 64 };
 
@@ -373,8 +373,7 @@ bool synth_write(const char *path, const struct synth_options *options, struct e
     struct plan plan = {.recipe = recipe_find(options->quantisation, err)};
     struct text header = {0};
     struct file_writer writer;
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    int threads = options->threads ? options->threads : (int)online;
+    int threads = options->threads ? options->threads : processors_available();
     struct writing writing = {
         .plan = &plan, .options = options, .writer = &writer, .threads = threads > MAX_THREADS ? MAX_THREADS : threads};
     bool ok = plan.recipe && synth_shape_find(options->shape, &arena, &shape, err) && make_plan(&plan, &shape, err) &&

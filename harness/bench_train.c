@@ -3,6 +3,7 @@
 #include "harness/bench_train.h"
 
 #include "base/memory.h"
+#include "base/processors.h"
 #include "harness/bench_report.h"
 #include "harness/spread.h"
 #include "harness/training.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_THREADS_LIST = 16, STEPS = 2 };
 
@@ -32,15 +32,15 @@ struct benching_training {
 
 static bool open_configurations(const struct cli *cli, struct benching_training *b, struct error *err)
 {
-    char online[16];
+    char all[16];
     int64_t threads[MAX_THREADS_LIST], repeats, warmups, most = 1;
-    snprintf(online, sizeof online, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    snprintf(all, sizeof all, "%d", processors_available());
     if (!training_config_read(cli_text(cli, "train", ""), &b->config, err) || !cli_number(cli, "repeats", 1, 1000, 5, &repeats, err) ||
         !cli_number(cli, "warmup", 0, 100, 1, &warmups, err) || !train_shape_check(&b->config.shape, &b->size, err))
         return false;
     b->repeats = (int)repeats;
     b->warmups = (int)warmups;
-    int n = cli_numbers(cli, "threads", 1, 1024, online, threads, MAX_THREADS_LIST, err);
+    int n = cli_numbers(cli, "threads", 1, 1024, all, threads, MAX_THREADS_LIST, err);
     for (int i = 0; i < n; i++) {
         struct configuration *c = &b->list[b->n++];
         struct train_settings settings = b->config.settings;

@@ -2,13 +2,13 @@
 #include "harness/verbs.h"
 
 #include "base/memory.h"
+#include "base/processors.h"
 #include "harness/bench_report.h"
 #include "harness/bench_train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_VALUES = 16, MAX_REPEATS = 1000 };
 
@@ -88,11 +88,11 @@ struct lists {
 
 static bool read_lists(const struct cli *cli, struct lists *l, struct error *err)
 {
-    char online[16];
-    snprintf(online, sizeof online, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    char all[16];
+    snprintf(all, sizeof all, "%d", processors_available());
     return (l->n_prompts = cli_numbers(cli, "prompt", 0, 1 << 20, "512", l->prompts, MAX_VALUES, err)) > 0 &&
            (l->n_batches = cli_numbers(cli, "batch", 1, 4096, "1", l->batches, MAX_VALUES, err)) > 0 &&
-           (l->n_threads = cli_numbers(cli, "threads", 1, 1024, online, l->threads, MAX_VALUES, err)) > 0 &&
+           (l->n_threads = cli_numbers(cli, "threads", 1, 1024, all, l->threads, MAX_VALUES, err)) > 0 &&
            (l->n_depths = cli_numbers(cli, "depth", 0, 1 << 20, "0", l->depths, MAX_VALUES, err)) > 0 &&
            cli_number(cli, "generate", 0, 1 << 20, 64, &l->generate, err);
 }
@@ -231,7 +231,7 @@ const struct cli_verb verb_bench = {
                 {"prompt", 'p', "N,…", "prompt tokens of each sequence; 0: none (512)"},
                 {"generate", 'n', "N", "decode steps (64)"},
                 {"batch", 'b', "N,…", "sequences at once (1)"},
-                {"threads", 't', "N,…", "threads (every online CPU)"},
+                {"threads", 't', "N,…", "threads (every CPU that it may use)"},
                 {"depth", 0, "N,…", "tokens already in each sequence (0)"},
                 {"apart", 0, NULL, "decode starts at the depth, not behind the prompt"},
                 {"repeats", 'r', "N", "repeats (5)"},

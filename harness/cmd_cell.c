@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/processors.h"
 #include "bench/bench.h"
 #include "harness/cell_eval.h"
 #include "harness/cell_load.h"
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 static double config_number(const cJSON *config, const char *key)
 {
@@ -58,7 +58,7 @@ static cJSON *model_json(const struct opened *o, const char *id, const char *pat
 static bool run_limits(cJSON *measurements, struct error *err)
 {
     enum { ROUNDS = 9 };
-    int threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = processors_available();
     struct bench_limit *limits = NULL;
     struct engine_prober *prober = engine_prober_open(threads, err);
     int n = prober ? bench_limits_short_list(threads, &limits, err) : -1;

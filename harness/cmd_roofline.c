@@ -2,12 +2,12 @@
 #include "harness/verbs.h"
 
 #include "base/memory.h"
+#include "base/processors.h"
 #include "bench/bench.h"
 #include "harness/spread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { MAX_THREAD_COUNTS = 16 };
 
@@ -115,16 +115,16 @@ static void show(void *context, int done, int total)
     progress_show(context, done, total);
 }
 
-/* 1, 2, 4, … and every online CPU. */
+/* 1, 2, 4, … and every processor that this process may use. */
 static int thread_counts(const struct cli *cli, int64_t threads[MAX_THREAD_COUNTS], struct error *err)
 {
     int n = 0;
-    int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t all = processors_available();
     if (cli_text(cli, "threads", NULL))
         return cli_numbers(cli, "threads", 1, 1024, "", threads, MAX_THREAD_COUNTS, err);
-    for (int64_t t = 1; t < online && n + 1 < MAX_THREAD_COUNTS; t *= 2)
+    for (int64_t t = 1; t < all && n + 1 < MAX_THREAD_COUNTS; t *= 2)
         threads[n++] = t;
-    threads[n++] = online;
+    threads[n++] = all;
     return n;
 }
 
@@ -174,7 +174,7 @@ const struct cli_verb verb_roofline = {
             "docs/performance.md tells how each limit is measured.",
     .example = "jeoul roofline -t 1,2 --json",
     .run = run,
-    .options = {{"threads", 't', "N,…", "numbers of threads (1, 2, 4, … and every online CPU)"},
+    .options = {{"threads", 't', "N,…", "numbers of threads (1, 2, 4, … and every CPU that it may use)"},
                 {"seconds", 0, "S", "of each limit, over all rounds (0.2)"},
                 {"rounds", 0, "N", "interleaved rounds (10)"},
                 {"short", 0, NULL, "only the limits that a run records, for 1 and all threads"},

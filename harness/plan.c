@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/processors.h"
 #include "base/text.h"
 #include "engine/engine.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_PLAN_BYTES = 4 << 20, MAX_MODELS = 64, MAX_LIST = 32, MAX_COMPARISONS = 64, MAX_CELLS = 100000 };
 
@@ -62,7 +62,7 @@ static int list_of(const struct json_at *parent, const char *key, int64_t low, i
 {
     struct json_at at = json_member(parent, key);
     if (cJSON_IsString(at.value) && strcmp(at.value->valuestring, "all") == 0 && strcmp(key, "threads") == 0) {
-        out[0] = sysconf(_SC_NPROCESSORS_ONLN);
+        out[0] = processors_available();
         return 1;
     }
     if (!cJSON_IsArray(at.value))
@@ -249,7 +249,7 @@ static bool read_bench(struct plan *plan, const struct json_at *at, struct bench
     return json_only(at, bench_keys, err) && chosen_of_a_kind(plan, at, false, p->models, err) &&
            (p->n_prompt = list_of(at, "prompt", 1, 1 << 20, 512, p->prompt, err)) > 0 &&
            (p->n_batch = list_of(at, "batch", 1, 4096, 1, p->batch, err)) > 0 &&
-           (p->n_threads = list_of(at, "threads", 1, 1024, sysconf(_SC_NPROCESSORS_ONLN), p->threads, err)) > 0 &&
+           (p->n_threads = list_of(at, "threads", 1, 1024, processors_available(), p->threads, err)) > 0 &&
            number_of(at, "generate", 1, 1 << 20, 64, &p->generate, err) && number_of(at, "repeats", 5, 1000, 5, &p->repeats, err) &&
            number_of(at, "warmup", 0, 100, 1, &p->warmup, err) && text_of(at, "kv", "bf16", &p->kv, err) && read_place(at, &p->place, err);
 }

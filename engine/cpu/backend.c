@@ -2,12 +2,12 @@
 #include "engine/cpu/cpu.h"
 
 #include "base/memory.h"
+#include "base/processors.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* --- buffers and small operations
  * ------------------------------------------------------------------------------------------------------------ */
@@ -263,7 +263,7 @@ static bool make_room(struct cpu *cpu, struct error *err)
 struct backend *cpu_backend_open(const struct engine_options *options, const struct backend_limits *limits, struct error *err)
 {
     enum { MAX_THREADS = 1024 };
-    int threads = options->threads ? options->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = options->threads ? options->threads : processors_available();
     if (threads < 1 || threads > MAX_THREADS) {
         error_set(err, ERROR_INPUT, "%d threads: 1 … %d are allowed", threads, MAX_THREADS);
         return NULL;

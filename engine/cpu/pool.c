@@ -3,11 +3,13 @@
  * `work` is a serial number with the number of threads in its low bits, new for each pool_run: a worker that sees it change, and is one of
  * so many, runs the function. `arrived` counts threads at a barrier; the last one resets it, starts the item count again and lets the
  * others go by advancing `passed`. Waiting is a short spin and then a futex on the very number that is waited for, so that an idle pool
- * costs nothing and a descheduled thread isn't spun for. `sleepers` spares the system call where nobody sleeps: a waiter counts itself
+ * costs nothing and a descheduled thread isn't spun for. Nobody spins where threads are more than the processors that this process may use:
+ * it would be on the processor of one that is waited for. `sleepers` spares the system call where nobody sleeps: a waiter counts itself
  * before it looks at the number for the last time, a waker changes the number before it looks at the count. */
 #include "engine/cpu/pool.h"
 
 #include "base/memory.h"
+#include "base/processors.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -29,6 +31,7 @@ struct pool {
     struct worker *workers; // [open], 0 is the caller
     int open, started;
     int in_use;
+    int processors; // that threads can have at once
     bool stop;
     pool_fn *fn;
     void *context;
@@ -49,10 +52,16 @@ static void relax(void)
 #endif
 }
 
-/* Waits until *number differs from `old`. The acquire load pairs with the release of whoever changed it. */
-static void wait_change(struct pool *pool, _Atomic uint32_t *number, uint32_t old)
+/* How long to spin for others when so many threads are at work. */
+static int spins_for(const struct pool *pool, int threads)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
+    return threads <= pool->processors ? SPINS : 0;
+}
+
+/* Waits until *number differs from `old`. The acquire load pairs with the release of whoever changed it. */
+static void wait_change(struct pool *pool, _Atomic uint32_t *number, uint32_t old, int spins)
+{
+    for (int spin = 0; spin < spins; spin++) {
         if (atomic_load_explicit(number, memory_order_acquire) != old)
             return;
         relax();
@@ -77,7 +86,7 @@ void pool_barrier(struct pool *pool)
     uint32_t all = (uint32_t)pool->in_use; // read before arriving: afterwards the caller may change it
     uint32_t here = atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1;
     if (here < all) {
-        wait_change(pool, &pool->passed, round);
+        wait_change(pool, &pool->passed, round, spins_for(pool, (int)all));
         return;
     }
     atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
@@ -110,13 +119,16 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
     uint32_t seen = 0;
+    int spins = spins_for(pool, pool->open);
     for (;;) {
-        wait_change(pool, &pool->work, seen);
+        wait_change(pool, &pool->work, seen, spins);
         seen = atomic_load_explicit(&pool->work, memory_order_acquire);
         if (pool->stop)
             return NULL;
         int threads = (int)(seen & THREAD_BITS);
-        if (worker->thread < threads) {
+        bool mine = worker->thread < threads;
+        spins = spins_for(pool, mine ? threads : pool->open); // one that has nothing to do must find room beside all others
+        if (mine) {
             pool->fn(pool->context, worker->thread, threads);
             pool_barrier(pool);
         }
@@ -158,7 +170,7 @@ struct pool *pool_open(int threads, struct error *err)
         error_set(err, ERROR_MACHINE, "out of memory for %d threads", threads);
         return NULL;
     }
-    *pool = (struct pool){.open = threads, .in_use = threads, .started = 1};
+    *pool = (struct pool){.open = threads, .in_use = threads, .processors = processors_available(), .started = 1};
     pool->workers = memory_array((size_t)threads, sizeof *pool->workers, "threads", err);
     if (!pool->workers) {
         pool_close(pool);

@@ -3,12 +3,12 @@
 
 #include "base/checksum.h"
 #include "base/memory.h"
+#include "base/processors.h"
 #include "engine/cpu/cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_THREADS = 1024 };
 
@@ -80,7 +80,7 @@ static bool copy_names(struct trainer *t, struct error *err)
 
 static bool open_machine(struct trainer *t, struct error *err)
 {
-    int threads = t->settings.threads ? t->settings.threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int threads = t->settings.threads ? t->settings.threads : processors_available();
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
     return (t->kernels = cpu_kernels_choose(t->settings.isa, err)) && (t->pool = pool_open(threads, err));
 }

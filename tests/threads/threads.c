@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/train.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,10 +121,25 @@ static int check_training(void)
     return losses[0].step != STEPS || memcmp(&losses[0], &losses[1], sizeof losses[0]) != 0;
 }
 
+/* Threads that must share one processor sleep where others spin. */
+static int check_pool_on_one_processor(void)
+{
+    cpu_set_t all, one;
+    int first = 0;
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return 1;
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    int wrong = sched_setaffinity(0, sizeof one, &one) != 0 || check_pool();
+    return sched_setaffinity(0, sizeof all, &all) != 0 || wrong;
+}
+
 int main(void)
 {
-    int failed = check_training() + check_pool() + check_engine("tests/data/goldens/olmoe/model.gguf") +
+    int failed = check_training() + check_pool() + check_pool_on_one_processor() + check_engine("tests/data/goldens/olmoe/model.gguf") +
                  check_engine("tests/data/goldens/olmoe_q8_0/model.gguf");
-    printf("%d passed, %d failed\n", 4 - failed, failed);
+    printf("%d passed, %d failed\n", 5 - failed, failed);
     return failed != 0;
 }
