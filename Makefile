@@ -20,7 +20,7 @@ CC      := gcc
 PREFIX  ?= /usr/local
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libcjson-dev libsqlite3-dev libpcre2-dev libssl-dev libpapi-dev libhwloc-dev libarchive-dev libcurl4-openssl-dev gnuplot-nox
-TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3 pocl-opencl-icd oclgrind
+TEST_PACKAGES  := libcriterion-dev clang libclang-rt-14-dev jq sqlite3 ocl-icd-libopencl1 pocl-opencl-icd oclgrind
 LINT_PACKAGES  := clang-format clang-tidy
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
@@ -71,6 +71,7 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 $(OUT)/engine/cpu/%.o $(OUT)/engine/train/gemm.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
 # The kernels of GPUs are text in the program.
 $(OUT)/engine/gpu/source.o: $(wildcard engine/gpu/kernels/*.cl)
+include engine/gpu/kernels/embed.mk
 $(OUT)/engine/cpu/%_avx2.o: KERNEL_FLAGS := -mavx2 -mfma -mf16c
 $(OUT)/engine/cpu/%_avx512.o $(OUT)/engine/cpu/%_avx512_ahead.o: KERNEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mf16c
 
@@ -188,8 +189,8 @@ fuzz: test-packages
 gpu-kernels: test-packages
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory gpu-kernels-compile gpu-kernels-races
-gpu-kernels-compile gpu-kernels-races: # beside each other: the races are one thread for the most part
-	tests/gpu-kernels/$(@:gpu-kernels-%=%)
+gpu-kernels-compile gpu-kernels-races: $(EMBED) # beside each other: the races are one thread for the most part
+	EMBED=$(EMBED) tests/gpu-kernels/$(@:gpu-kernels-%=%)
 
 neon: neon-packages
 	@$(MAKE) --no-print-directory $(BUILD)/neon/goldens

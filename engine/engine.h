@@ -163,8 +163,9 @@ struct engine_facts {
     uint64_t pack_ns;           // the time that took, reading the file among it
     uint64_t memory_ns;         // the time that the first use of the packed weights' memory took besides
     enum engine_pack_cache pack_cache;
-    const char *pack_note; // one line on a cache that could not be used or written; "": nothing to say. Lives as long as the engine
-    uint64_t kv_bytes;     // memory of the cache
+    const char *pack_note;    // one line on a cache that could not be used or written; "": nothing to say. Lives as long as the engine
+    const char *kernels_note; // the same, of a GPU's kernels that are built in and could not be used
+    uint64_t kv_bytes;        // memory of the cache
     uint64_t load_ns;
 };
 struct engine_facts engine_facts(const struct engine *engine);
@@ -301,10 +302,12 @@ bool engine_backend_exists(const char *name); // one that engine_options.backend
 
 /* A driver that engine_options.backend can name, and whether this machine has it. False past the end. */
 struct engine_gpu_driver {
-    const char *name; // "cuda"
-    int devices;      // numbered from 0; 0: none can be used
-    char reason[512]; // why it cannot be used, with what is missing by name; "": it can
+    const char *name;                        // "cuda"
+    int devices;                             // numbered from 0; 0: none can be used
+    char reason[512];                        // why it cannot be used, with what is missing by name; "": it can
+    char compiler[32], compiler_reason[512]; // the version of the run-time compiler of kernels, or why there is none
 };
+size_t engine_gpu_driver_built_in(size_t index);  // programs of kernels that were compiled with this program, for it
 const char *engine_gpu_driver_name(size_t index); // without opening it; NULL past the end
 bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out);
 

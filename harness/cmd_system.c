@@ -16,6 +16,19 @@ static void print_list(const char *title, const cJSON *list, const char *name)
     }
 }
 
+/* Where kernels come from; OpenCL's compiler is its driver. */
+static void print_kernels(const cJSON *drivers)
+{
+    const cJSON *driver;
+    cJSON_ArrayForEach(driver, drivers) {
+        const char *compiler = cJSON_GetStringValue(cJSON_GetObjectItem(driver, "compiler"));
+        int built_in = cJSON_GetObjectItem(driver, "programs_built_in")->valueint;
+        if (compiler || built_in)
+            printf("  kernels of %-13s %d programs built in, compiler: %s\n", cJSON_GetStringValue(cJSON_GetObjectItem(driver, "driver")),
+                   built_in, compiler ? compiler : cJSON_GetStringValue(cJSON_GetObjectItem(driver, "compiler_reason")));
+    }
+}
+
 static void print_devices(const cJSON *drivers)
 {
     const cJSON *driver, *device;
@@ -47,6 +60,7 @@ static void print_text(const cJSON *system)
     print_list("Counters", cJSON_GetObjectItem(system, "counters"), "name");
     print_list("Energy", cJSON_GetObjectItem(system, "energy"), "source");
     print_list("GPU drivers", cJSON_GetObjectItem(system, "drivers"), "driver");
+    print_kernels(cJSON_GetObjectItem(system, "drivers"));
     print_devices(cJSON_GetObjectItem(system, "drivers"));
 }
 

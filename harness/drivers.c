@@ -35,12 +35,13 @@ static void add_devices(cJSON *driver, size_t index, int count)
     }
 }
 
-static cJSON *driver_json(const char *name, const char *reason)
+static cJSON *driver_json(size_t index, const char *name, const char *reason)
 {
     cJSON *driver = cJSON_CreateObject();
     cJSON_AddStringToObject(driver, "driver", name);
     cJSON_AddBoolToObject(driver, "available", !*reason);
     cJSON_AddItemToObject(driver, "reason", *reason ? cJSON_CreateString(reason) : cJSON_CreateNull());
+    cJSON_AddNumberToObject(driver, "programs_built_in", (double)engine_gpu_driver_built_in(index));
     return driver;
 }
 
@@ -52,7 +53,9 @@ static _Noreturn void answer(size_t index, int out)
         dup2(quiet, STDERR_FILENO);
     if (!engine_gpu_driver(index, &found))
         _exit(1);
-    cJSON *driver = driver_json(found.name, found.reason);
+    cJSON *driver = driver_json(index, found.name, found.reason);
+    cJSON_AddItemToObject(driver, "compiler", *found.compiler ? cJSON_CreateString(found.compiler) : cJSON_CreateNull());
+    cJSON_AddItemToObject(driver, "compiler_reason", *found.compiler ? cJSON_CreateNull() : cJSON_CreateString(found.compiler_reason));
     add_devices(driver, index, found.devices);
     char *text = cJSON_PrintUnformatted(driver);
     for (size_t n = text ? strlen(text) : 0, done = 0; done < n;) {
@@ -92,7 +95,9 @@ static cJSON *ask(size_t index, const char *name)
     text_free(&said);
     if (driver)
         return driver;
-    driver = driver_json(name, reason);
+    driver = driver_json(index, name, reason);
+    cJSON_AddNullToObject(driver, "compiler");
+    cJSON_AddStringToObject(driver, "compiler_reason", reason);
     cJSON_AddArrayToObject(driver, "devices");
     return driver;
 }

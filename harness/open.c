@@ -63,6 +63,8 @@ bool open_engine(const struct cli *cli, struct opened *opened, struct engine_opt
     struct engine_facts facts = engine_facts(opened->engine);
     if (*facts.pack_note)
         fprintf(stderr, "jeoul: packed weights: %s\n", facts.pack_note);
+    if (*facts.kernels_note)
+        fprintf(stderr, "jeoul: %s\n", facts.kernels_note);
     return true;
 }
 

@@ -295,5 +295,6 @@ struct engine_facts cpu_backend_facts(const struct backend *backend)
                                  .memory_ns = cpu->memory_ns,
                                  .pack_cache = cpu->cache_state,
                                  .pack_note = cpu->cache_note,
+                                 .kernels_note = "",
                                  .kv_bytes = cpu->kv_bytes};
 }

@@ -275,5 +275,6 @@ struct engine_facts gpu_backend_facts(const struct backend *backend)
                                  .packed_from_bytes = gpu->packed_from_bytes,
                                  .pack_ns = gpu->pack_ns,
                                  .pack_note = "",
+                                 .kernels_note = gpu->kernels_note,
                                  .kv_bytes = gpu->kv_bytes};
 }

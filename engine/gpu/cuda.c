@@ -140,8 +140,10 @@ static struct twin cuda = {
     .options = options};
 
 const struct gpu_driver gpu_cuda = {.name = "cuda",
-                                    .libraries = "libcuda.so.1 (the driver's) and libnvrtc.so.13, .12 or .11.2",
+                                    .libraries =
+                                        "libcuda.so.1 (the driver's), and for kernels that are not built in libnvrtc.so.13, .12 or .11.2",
                                     .twin = &cuda,
+                                    .images = gpu_images,
                                     TWIN_DRIVER,
                                     .graph_new = twin_graph_new,
                                     .graph_run = twin_graph_run,

@@ -8,6 +8,7 @@
 #define JEOUL_GPU_DRIVER_H
 
 #include "base/text.h"
+#include "engine/gpu/images.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +42,10 @@ struct gpu_launch {
 };
 
 struct gpu_driver {
-    const char *name;      // "cuda": what --backend takes
-    const char *libraries; // "libcuda.so.1, libnvrtc.so.13": what has to be installed, for messages
-    struct twin *twin;     // CUDA's and HIP's functions: see twins.h
+    const char *name;               // "cuda": what --backend takes
+    const char *libraries;          // "libcuda.so.1, libnvrtc.so.13": what has to be installed, for messages
+    struct twin *twin;              // CUDA's and HIP's functions: see twins.h
+    const struct gpu_image *images; // programs that are built in, for program_load; NULL: never any for this driver
 
     bool (*load)(const struct gpu_driver *, struct error *);          // opens the driver's library; may be called again
     bool (*load_compiler)(const struct gpu_driver *, struct error *); // the run-time compiler's, where that is another; NULL: it is not

@@ -1,5 +1,5 @@
-/* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c (kernels), planes.c and weights.c
- * (matrices), rows.c, product.c, attention.c (operations), fuse.c (several of them in one launch).
+/* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c and compile.c
+ * (kernels), planes.c and weights.c (matrices), rows.c, product.c, attention.c (operations), fuse.c (several of them in one launch).
  *
  * Operations only add launches to a list; the list is given to the driver when something has to be written or read. An operation that the
  * driver refuses ends all later ones: they do nothing, and the step that is under way fails with the first reason. */
@@ -8,6 +8,7 @@
 
 #include "engine/backend.h"
 #include "engine/gpu/driver.h"
+#include "engine/gpu/source.h"
 
 enum gpu_kernel {
     GPU_NORM,
@@ -57,6 +58,15 @@ enum { GPU_FORMATS = 40, GPU_PARTIAL_BYTES = 64 << 20, GPU_FEW_ITEMS = 16 };
 struct gpu_program {
     uint64_t program;
     uint64_t kernels[GPU_KERNELS]; // by enum gpu_kernel or gpu_product
+};
+
+/* Definitions that a program is compiled with, "-DNAME=VALUE" each. */
+enum { GPU_MOST_OPTIONS = 12, GPU_OPTION_BYTES = 32 };
+struct gpu_options {
+    char text[GPU_MOST_OPTIONS][GPU_OPTION_BYTES];
+    const char *list[GPU_MOST_OPTIONS];
+    size_t n;
+    char line[GPU_MOST_OPTIONS * GPU_OPTION_BYTES]; // all of them, parted by single spaces
 };
 
 struct buffer {
@@ -139,6 +149,7 @@ struct gpu {
     uint64_t graph_clock;
 
     struct gpu_program rows, attention, formats[GPU_FORMATS];
+    char kernels_note[512]; // that kernels which are built in could not be used; "": nothing to say
 
     struct kv_shape kv;
     int kv_element;              // bytes of a value
@@ -246,6 +257,10 @@ void gpu_take_heads(struct gpu *, uint64_t k, struct gpu_heads *of_q, struct gpu
 /* time.c */
 void gpu_time_stamp(struct gpu *);   // before a list of launches, and behind it
 void gpu_time_collect(struct gpu *); // after the device has been waited for
+
+/* compile.c */
+void gpu_define(struct gpu_options *, const char *name, int64_t value);
+uint64_t gpu_program_open(struct gpu *, const struct gpu_source *, const struct gpu_options *, struct error *) MUST_CHECK; // 0 on failure
 
 /* program.c */
 bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;

@@ -10,10 +10,31 @@ const char *engine_gpu_driver_name(size_t index)
     return driver ? driver->name : NULL;
 }
 
+size_t engine_gpu_driver_built_in(size_t index)
+{
+    const struct gpu_driver *driver = gpu_driver_at(index);
+    size_t n = 0;
+    while (driver && driver->images && driver->images[n].program)
+        n++;
+    return n;
+}
+
+/* OpenCL's compiler is the driver; without that of others, models can be run whose kernels are built in. */
+static void describe_compiler(const struct gpu_driver *driver, bool built_in, struct engine_gpu_driver *out)
+{
+    struct error why = {0};
+    if (!driver->load_compiler)
+        snprintf(out->compiler_reason, sizeof out->compiler_reason, "the driver's own");
+    else if (!driver->load_compiler(driver, &why) || !driver->compiler_version(driver, out->compiler, &why))
+        snprintf(out->compiler_reason, sizeof out->compiler_reason, "%.500s", why.message);
+    if (driver->load_compiler && !*out->compiler && !built_in && !*out->reason)
+        snprintf(out->reason, sizeof out->reason, "no compiler for kernels, and none are built in: %.400s", out->compiler_reason);
+}
+
 bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out)
 {
     const struct gpu_driver *driver = gpu_driver_at(index);
-    struct error why = {0}, compiler_why = {0};
+    struct error why = {0};
     if (!driver)
         return false;
     *out = (struct engine_gpu_driver){.name = driver->name};
@@ -23,8 +44,7 @@ bool engine_gpu_driver(size_t index, struct engine_gpu_driver *out)
         snprintf(out->reason, sizeof out->reason, "%.500s", why.message);
     else if (devices == 0)
         snprintf(out->reason, sizeof out->reason, "the driver is there, and has no devices");
-    else if (driver->load_compiler && !driver->load_compiler(driver, &compiler_why))
-        snprintf(out->reason, sizeof out->reason, "no compiler for kernels: %.450s", compiler_why.message);
+    describe_compiler(driver, engine_gpu_driver_built_in(index) > 0, out);
     return true;
 }
 

@@ -16,6 +16,13 @@ if [ "$(driver cuda available)" = false ]; then
 fi
 refuse 2 'nothing is measured: cuda, device 77' "$root/bench/gpu-selftest" --device 77 --quick
 refuse 2 'cpu, cuda, hip and opencl are there' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend tpu
+stub=$(find /usr/local/cuda*/lib64/stubs /usr/lib/*/stubs -name libcuda.so 2>/dev/null | head -1)
+if [ -n "$stub" ]; then
+    mkdir stub && cp "$stub" stub/libcuda.so.1
+    check "the toolkit's real stub is told from a driver" bash -c 'LD_LIBRARY_PATH=$PWD/stub "$JEOUL" system --json | jq -e ".drivers[] | select(.driver == \"cuda\") | .available == false and (.reason | contains(\"34\") and contains(\"stub for linking\"))"'
+else
+    skip "the toolkit's real stub" "there is no CUDA toolkit here"
+fi
 real_nvrtc() { # only the driver is a mock; without NVRTC the reason names it
     mkdir -p driver && cp mock/libcuda.so.1 driver/
     MOCK_CUDA=ok LD_LIBRARY_PATH=$PWD/driver:${LD_LIBRARY_PATH:-} XDG_CACHE_HOME=$PWD/nvrtc ASAN_OPTIONS=detect_leaks=0 \
@@ -66,6 +73,28 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "compiled kernels are kept" bash -c 'ls "$XDG_CACHE_HOME"/jeoul/kernels/*.bin'
     check "another release of the compiler has kernels of its own" bash -c 'n() { ls "$XDG_CACHE_HOME"/jeoul/kernels | wc -l; }; before=$(n); logits() { mock ok "$JEOUL" logits -m "$1/model.gguf" --tokens "$1/tokens.txt" -o x.f32 --backend cuda; }; logits "$0" && [ "$(n)" -eq "$before" ] && MOCK_NVRTC_MINOR=1 logits "$0" && [ "$(n)" -gt "$before" ]' "$gpu"
     check "a damaged file of kernels is compiled again" bash -c 'for f in "$XDG_CACHE_HOME"/jeoul/kernels/*.bin; do printf x >>"$f"; done; mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
+    # kernels that nvcc compiled into the program; NVRTC is hidden behind a library that has nothing in it
+    mkdir bare && cp mock/libcuda.so.1 bare/ && gcc -shared -o bare/libnvrtc.so.13 -x c /dev/null
+    bare() { # MODE COMMAND…
+        MOCK_CUDA=$1 LD_LIBRARY_PATH=$PWD/bare "${@:2}"
+    }
+    export -f bare
+    here=(--tokens counted.txt -o x.f32 --backend cuda)
+    if [ "$(driver cuda programs_built_in)" -gt 0 ]; then
+        "$JEOUL" synth --shape tiny-gpt-oss --quant q8_0 -o built-in.gguf >made 2>&1
+        check "a model whose kernels are built in needs no compiler" bare ok "$JEOUL" logits -m built-in.gguf --kv bf16 "${here[@]}"
+        check "they come from fatbins, and nothing else does" bash -c 'grep -qx "fatbins [1-9]" mock.log && grep -qx "cubins 0" mock.log'
+        check "such a driver can be used" says true bare ok driver cuda available
+        check "and why it compiles nothing is told" says 'libnvrtc.so.13 has no' bare ok driver cuda compiler_reason
+        refuse 2 'are not among those built in; to compile them now: libnvrtc.so.13 has no' bare ok "$JEOUL" logits -m counted.gguf --kv bf16 "${here[@]}"
+        mock fatbinless "$JEOUL" logits -m built-in.gguf --kv bf16 "${here[@]}" 2>fatbinless.err
+        check "fatbins that do not load are compiled, which is told with the driver's answer" bash -c '[ "$0" -eq 0 ] && grep -q "which are built in, do not load: .*CUDA_ERROR_NO_BINARY_FOR_GPU; compiled now instead" fatbinless.err' $?
+        refuse 2 'CUDA_ERROR_NO_BINARY_FOR_GPU; and to compile them now: libnvrtc.so.13 has no' bare fatbinless "$JEOUL" logits -m built-in.gguf --kv bf16 "${here[@]}"
+    else
+        skip "kernels that are built in" "this build had no nvcc"
+        check "a driver without any kernels is of no use" says 'none are built in: libnvrtc.so.13 has no' bare ok driver cuda reason
+        refuse 2 'no nvcc when jeoul was made; to compile them now: libnvrtc.so.13 has no' bare ok "$JEOUL" logits -m counted.gguf "${here[@]}"
+    fi
     unset MOCK_CUDA_LOG
     check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc
 

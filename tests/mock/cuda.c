@@ -8,13 +8,14 @@
  *     crash       cuInit aborts
  *     untimed     one without events
  *     lost        the device is lost at the fourth wait after the first launch
+ *     fatbinless  no fatbin loads, as where it was made for other devices
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned long long launches, captured, graphs, graph_launches, kernels, flash, waits, allocated, freed;
+static unsigned long long launches, captured, graphs, graph_launches, kernels, flash, waits, allocated, freed, fatbins, cubins;
 static unsigned long long capturing; // 1 + the launches of the graph under way; 0: none is
 
 static int is(const char *mode)
@@ -29,8 +30,10 @@ __attribute__((destructor)) static void tell(void)
     FILE *log = path && launches + captured ? fopen(path, "w") : NULL;
     if (!log)
         return;
-    fprintf(log, "launches %llu\ncaptured %llu\ngraphs %llu\ngraph_launches %llu\nkernels %llu\nflash %llu\nleft %llu\n", launches,
-            captured, graphs, graph_launches, kernels, flash, allocated - freed);
+    fprintf(
+        log,
+        "launches %llu\ncaptured %llu\ngraphs %llu\ngraph_launches %llu\nkernels %llu\nflash %llu\nleft %llu\nfatbins %llu\ncubins %llu\n",
+        launches, captured, graphs, graph_launches, kernels, flash, allocated - freed, fatbins, cubins);
     fclose(log);
 }
 
@@ -59,6 +62,7 @@ int cuGetErrorName(int code, const char **name)
 {
     *name = code == 34    ? "CUDA_ERROR_STUB_LIBRARY"
             : code == 100 ? "CUDA_ERROR_NO_DEVICE"
+            : code == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
             : code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS"
                           : "CUDA_ERROR_UNKNOWN";
     return 0;
@@ -190,7 +194,14 @@ int cuStreamSynchronize(void *stream)
 
 int cuModuleLoadData(void **module, const void *image)
 {
-    if (memcmp(image, "CUBIN", 5) != 0 && memcmp(image, "\177ELF", 4) != 0) // ours, or the real NVRTC's
+    const uint32_t fatbin = 0xBA55ED50;
+    if (memcmp(image, &fatbin, sizeof fatbin) == 0) { // nvcc's
+        if (is("fatbinless"))
+            return 209;
+        fatbins++;
+    } else if (memcmp(image, "CUBIN", 5) == 0 || memcmp(image, "\177ELF", 4) == 0) // ours, or the real NVRTC's
+        cubins++;
+    else
         return 200;
     *module = strdup("module");
     return 0;
