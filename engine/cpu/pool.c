@@ -3,9 +3,10 @@
  * `work` is a serial number with the number of threads in its low bits, new for each pool_run: a worker that sees it change, and is one of
  * so many, runs the function. `arrived` counts threads at a barrier; the last one resets it, starts the item count again and lets the
  * others go by advancing `passed`. Waiting is a short spin and then a futex on the very number that is waited for, so that an idle pool
- * costs nothing and a descheduled thread isn't spun for. Nobody spins where threads are more than the processors that this process may use:
- * it would be on the processor of one that is waited for. `sleepers` spares the system call where nobody sleeps: a waiter counts itself
- * before it looks at the number for the last time, a waker changes the number before it looks at the count. */
+ * costs nothing and a descheduled thread isn't spun for. Nobody spins where threads are more than the processors that this process may use,
+ * or where JEOUL_WAIT=passive says that others want them: it would be on the processor of one that is waited for. `sleepers` spares the
+ * system call where nobody sleeps: a waiter counts itself before it looks at the number for the last time, a waker changes the number
+ * before it looks at the count. */
 #include "engine/cpu/pool.h"
 
 #include "base/memory.h"
@@ -16,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,7 +33,7 @@ struct pool {
     struct worker *workers; // [open], 0 is the caller
     int open, started;
     int in_use;
-    int processors; // that threads can have at once
+    int processors; // that threads can have at once; 0 where none is to spin
     bool stop;
     pool_fn *fn;
     void *context;
@@ -163,14 +165,26 @@ void pool_run_if(struct pool *pool, bool shared, pool_fn *fn, void *context)
         fn(context, 0, 1);
 }
 
+/* $JEOUL_WAIT, as OpenMP's OMP_WAIT_POLICY. */
+static bool read_wait(bool *active, struct error *err)
+{
+    const char *wait = getenv("JEOUL_WAIT");
+    *active = !wait || !*wait || strcmp(wait, "active") == 0;
+    return *active || strcmp(wait, "passive") == 0 ||
+           error_set(err, ERROR_INPUT, "the environment variable JEOUL_WAIT: \"%s\"; active and passive are there", wait);
+}
+
 struct pool *pool_open(int threads, struct error *err)
 {
+    bool active;
+    if (!read_wait(&active, err))
+        return NULL;
     struct pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (!pool) {
         error_set(err, ERROR_MACHINE, "out of memory for %d threads", threads);
         return NULL;
     }
-    *pool = (struct pool){.open = threads, .in_use = threads, .processors = processors_available(), .started = 1};
+    *pool = (struct pool){.open = threads, .in_use = threads, .processors = active ? processors_available() : 0, .started = 1};
     pool->workers = memory_array((size_t)threads, sizeof *pool->workers, "threads", err);
     if (!pool->workers) {
         pool_close(pool);

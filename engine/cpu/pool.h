@@ -1,5 +1,6 @@
 /* A pool of threads for fork-join work in tens of microseconds: workers spin briefly for the next piece of work, then sleep; they
- * sleep at once where the threads at work are more than the processors that this process may use (base/processors.h).
+ * sleep at once where the threads at work are more than the processors that this process may use (base/processors.h), and where
+ * JEOUL_WAIT=passive is in the environment.
  *
  * The caller is thread 0. Inside a running function threads meet at pool_barrier and share items with pool_next or pool_take. */
 #ifndef JEOUL_CPU_POOL_H

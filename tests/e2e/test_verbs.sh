@@ -99,6 +99,8 @@ printf '[{"role": "user", "content": "a\\u0000b"}]' >bad.json
 refuse 2 'a NUL' "$JEOUL" tokenize -m tiny.gguf --chat chatml bad.json
 check "generate" "$JEOUL" generate -m tiny.gguf -p '저울' -n 4
 check "generate draws the same text from the same seed" bash -c "cmp <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3) <($JEOUL generate -m tiny.gguf -n 8 --temperature 0.8 --seed 3)"
+refuse 2 'JEOUL_WAIT: "busy"' env JEOUL_WAIT=busy "$JEOUL" generate -m tiny.gguf -n 1
+check "generate by threads that spin" env JEOUL_WAIT=active "$JEOUL" generate -m tiny.gguf -n 1 -t 2
 check "generate answers a message" "$JEOUL" generate -m tiny.gguf --chat chatml --system '너는 저울이다.' -p '수도는?' -n 4
 refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature warm
 refuse 2 'a number from 0 to 10' "$JEOUL" generate -m tiny.gguf --temperature 1.2.3
