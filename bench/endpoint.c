@@ -1,5 +1,4 @@
-/* An OpenAI-compatible server that answers: see endpoint.h. What it offers is found once, by a text whose answer is checked as strictly as
- * every later one. */
+/* An OpenAI-compatible server that answers: see endpoint.h. Whether it scores is found by endpoint_probe.c. */
 #include "bench/endpoint_answer.h"
 #include "bench/endpoint_inside.h"
 
@@ -13,18 +12,8 @@
 
 enum { SEED = 1234, MOST_STOPS = 4, DEFAULT_PARALLEL = 8, DEFAULT_STALL_S = 600, MOST_NAMED = 8 };
 
-/* Two scripts, digits and a line end: where tokenizers differ. */
-static const char probe_text[] = "저울은 무게를 12번 잽니다.\nThe scales weigh 12 times.";
-
 /* --- one conversation --------------------------------------------------------------------------------------------------------------------
  */
-
-struct asking {
-    struct endpoint *endpoint;
-    struct endpoint_question *questions;
-    bool (*done)(void *context, size_t i, struct error *err);
-    void *context;
-};
 
 static cJSON *prompt_of(const struct endpoint_question *q)
 {
@@ -45,7 +34,7 @@ void endpoint_add_messages(cJSON *body, const char *text)
     cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "messages"), message);
 }
 
-static bool write_body(void *context, size_t i, struct text *out, struct error *err)
+bool asking_body(void *context, size_t i, struct text *out, struct error *err)
 {
     const struct asking *a = context;
     const struct endpoint *e = a->endpoint;
@@ -57,7 +46,7 @@ static bool write_body(void *context, size_t i, struct text *out, struct error *
         endpoint_add_messages(body, q->text);
     else
         cJSON_AddItemToObject(body, "prompt", prompt_of(q));
-    cJSON_AddNumberToObject(body, "max_tokens", score ? e->score_max_tokens : q->max_tokens);
+    cJSON_AddNumberToObject(body, "max_tokens", score ? ECHO_WRITES : q->max_tokens);
     cJSON_AddNumberToObject(body, "temperature", 0);
     cJSON_AddNumberToObject(body, "seed", SEED);
     if (score) {
@@ -93,8 +82,7 @@ static void mend_nuls(struct text *json)
     }
 }
 
-/* The answer as JSON; NULL with *verdict and err. */
-static cJSON *read_answer(const struct posts_answer *answer, enum posts_verdict *verdict, struct error *err)
+cJSON *endpoint_read(const struct posts_answer *answer, enum posts_verdict *verdict, struct error *err)
 {
     char words[300];
     *verdict = POSTS_FAILED;
@@ -115,12 +103,11 @@ static enum posts_verdict take(void *context, size_t i, const struct posts_answe
     struct endpoint_question *q = &a->questions[i];
     struct echoed echoed;
     enum posts_verdict verdict;
-    cJSON *document = read_answer(answer, &verdict, err);
+    cJSON *document = endpoint_read(answer, &verdict, err);
     if (!document)
         return verdict;
-    bool ok = q->kind == ENDPOINT_WRITE
-                  ? written_read(document, a->endpoint->options.chat, q, err)
-                  : echoed_read(document, a->endpoint->score_max_tokens, q, &echoed, err) && echoed_score(a->endpoint, &echoed, q, err);
+    bool ok = q->kind == ENDPOINT_WRITE ? written_read(document, a->endpoint->options.chat, q, err)
+                                        : echoed_read(document, q, &echoed, err) && echoed_score(a->endpoint, &echoed, q, err);
     cJSON_Delete(document);
     if (!ok)
         error_prefix(err, "%s", answer->shown);
@@ -139,7 +126,8 @@ bool endpoint_send(const struct endpoint *e, const char *path, struct posts_plac
     return posts_run(&how, work, failed, err);
 }
 
-static bool ask(const struct endpoint *e, const char *path, const struct posts_work *work, bool probing, size_t *failed, struct error *err)
+bool endpoint_post(const struct endpoint *e, const char *path, const struct posts_work *work, bool probing, size_t *failed,
+                   struct error *err)
 {
     struct posts_place how = {.parallel = e->options.parallel, .patience = e->options.patience, .probing = probing};
     return endpoint_send(e, path, how, work, failed, err);
@@ -149,9 +137,9 @@ bool endpoint_ask(struct endpoint *endpoint, struct endpoint_question *questions
                   bool (*done)(void *context, size_t i, struct error *err), void *context, size_t *failed, struct error *err)
 {
     struct asking asking = {endpoint, questions, done, context};
-    struct posts_work work = {.n = n, .body = write_body, .take = take, .context = &asking};
+    struct posts_work work = {.n = n, .body = asking_body, .take = take, .context = &asking};
     bool chat = n && questions[0].kind == ENDPOINT_WRITE && endpoint->options.chat; // all are of one kind
-    return ask(endpoint, chat ? "chat/completions" : "completions", &work, false, failed, err);
+    return endpoint_post(endpoint, chat ? "chat/completions" : "completions", &work, false, failed, err);
 }
 
 /* --- what it offers ----------------------------------------------------------------------------------------------------------------------
@@ -174,7 +162,7 @@ static enum posts_verdict take_models(void *context, size_t i, const struct post
     (void)i;
     if (answer->status != 200 && e->given_model)
         return POSTS_TAKEN;
-    cJSON *document = read_answer(answer, &verdict, err);
+    cJSON *document = endpoint_read(answer, &verdict, err);
     if (!document)
         return verdict;
     const cJSON *list = cJSON_GetObjectItem(document, "data"), *model;
@@ -204,72 +192,7 @@ static bool find_model(struct endpoint *e, struct error *err)
     e->given_model = e->options.model != NULL;
     if (e->given_model && (size_t)snprintf(e->model, sizeof e->model, "%s", e->options.model) >= sizeof e->model)
         return error_set(err, ERROR_INPUT, "%s: %.40s…: the name is too long", e->options.names.model, e->options.model);
-    return ask(e, "models", &work, false, NULL, err);
-}
-
-/* One scored prompt: that the server won't or can't is an answer here, with its reason. */
-struct probe {
-    struct asking asking;
-    bool answered; // the way it should be
-    char why[1024];
-};
-
-static bool probe_body(void *context, size_t i, struct text *out, struct error *err)
-{
-    return write_body(&((struct probe *)context)->asking, i, out, err);
-}
-
-static enum posts_verdict take_probe(void *context, size_t i, const struct posts_answer *answer, struct error *err)
-{
-    struct probe *probe = context;
-    struct error why = {0};
-    (void)err;
-    probe->answered = take(&probe->asking, i, answer, &why) == POSTS_TAKEN;
-    snprintf(probe->why, sizeof probe->why, "%s", probe->answered ? "" : why.message);
-    return POSTS_TAKEN;
-}
-
-static bool send_probe(struct endpoint *e, struct endpoint_question *question, struct probe *probe, struct error *err)
-{
-    *probe = (struct probe){.asking = {.endpoint = e, .questions = question}};
-    struct posts_work work = {.n = 1, .body = probe_body, .take = take_probe, .context = probe};
-    return ask(e, "completions", &work, true, NULL, err);
-}
-
-/* With max_tokens 0, else 1: some servers always write. */
-static bool probe_scores(struct endpoint *e, struct endpoint_question *question, struct error *err)
-{
-    struct probe probe;
-    for (int most = 0; most < 2 && !e->scores; most++) {
-        e->score_max_tokens = most;
-        if (!send_probe(e, question, &probe, err))
-            return false;
-        if (question->foreign)
-            return error_set(err, ERROR_INPUT, "%s: our token ids are another text to the server: %s is not its own", e->base,
-                             e->options.names.tokenizer);
-        e->scores = probe.answered && !question->missing;
-        if (!e->scores && !e->no_scores[0])
-            snprintf(e->no_scores, sizeof e->no_scores, "%s", question->missing ? question->missing : probe.why);
-    }
-    if (e->scores)
-        e->no_scores[0] = '\0';
-    return true;
-}
-
-/* By text, from its middle on; by ids, where the server takes them, adds none, and reads them as the text that they are here. */
-static bool probe(struct endpoint *e, struct error *err)
-{
-    struct endpoint_question question = {.kind = ENDPOINT_SCORE, .text = probe_text, .from = sizeof "저울은" - 1};
-    struct token_list list = {0};
-    bool ok = true;
-    if (e->options.tokenizer) {
-        ok = tokenize(e->options.tokenizer, probe_text, strlen(probe_text), 0, &list, err);
-        question = (struct endpoint_question){
-            .kind = ENDPOINT_SCORE, .ids = {list.ids, list.ids + 1}, .n_ids = {1, (int)list.count - 1}, .echo = probe_text};
-    }
-    ok = ok && probe_scores(e, &question, err);
-    token_list_free(&list);
-    return ok;
+    return endpoint_post(e, "models", &work, false, NULL, err);
 }
 
 static bool read_address(struct endpoint *e, struct error *err)
@@ -304,7 +227,7 @@ struct endpoint *endpoint_open(const struct endpoint_options *options, struct er
     e->options.patience.stall_s = options->patience.stall_s ? options->patience.stall_s : DEFAULT_STALL_S;
     snprintf(e->no_first, sizeof e->no_first, "the server has no log-probability for the first token of a text; name its tokenizer in %s",
              options->names.tokenizer);
-    if (read_address(e, err) && find_model(e, err) && probe(e, err))
+    if (read_address(e, err) && find_model(e, err) && endpoint_probe(e, err))
         return e;
     endpoint_close(e);
     return NULL;
@@ -317,10 +240,6 @@ void endpoint_close(struct endpoint *endpoint)
 
 struct endpoint_facts endpoint_facts(const struct endpoint *e)
 {
-    return (struct endpoint_facts){.url = e->base,
-                                   .model = e->model,
-                                   .context_length = e->context_length,
-                                   .scores = e->scores,
-                                   .no_scores = e->no_scores,
-                                   .score_max_tokens = e->score_max_tokens};
+    return (struct endpoint_facts){
+        .url = e->base, .model = e->model, .context_length = e->context_length, .scores = e->scores, .no_scores = e->no_scores};
 }

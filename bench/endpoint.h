@@ -2,7 +2,8 @@
  * room, for those who speak to endpoints.
  *
  * What servers offer differs, so endpoint_open asks: whether /v1/completions echoes the prompt with log-probabilities (vLLM does,
- * llama.cpp's server refuses), with max_tokens 0 or only 1, and whether it takes token ids and counts them as we do. */
+ * llama.cpp's server refuses), whether they are those of the tokens that they stand beside (llama-cpp-python's are not where no BOS token
+ * is put before the text) and whether it takes token ids and counts them as we do. */
 #ifndef JEOUL_BENCH_ENDPOINT_H
 #define JEOUL_BENCH_ENDPOINT_H
 
@@ -41,7 +42,6 @@ struct endpoint_facts {
     int context_length;    // tokens; 0: the server doesn't tell
     bool scores;           // it tells how likely a text is
     const char *no_scores; // why not, in words; "" when it does
-    int score_max_tokens;  // what it has to be asked to write while it scores: 0, or 1
 };
 struct endpoint_facts endpoint_facts(const struct endpoint *endpoint);
 

@@ -2,23 +2,18 @@
 #ifndef JEOUL_BENCH_ENDPOINT_ANSWER_H
 #define JEOUL_BENCH_ENDPOINT_ANSWER_H
 
-#include "bench/endpoint_inside.h"
+#include "bench/endpoint_place.h"
 
-/* The answer to a scored prompt, as arrays of one element a token. */
-struct echoed {
-    const cJSON *values, *tokens, *offsets, *tops; // borrowed; offsets NULL: the server sends none
-    const char *text;                              // the echo; NULL: the server sends none
-    int n;                                         // tokens of the prompt, without what was written behind it
-};
+/* Finds the log-probabilities of an echoed prompt. ERROR_INPUT says what is missing or doesn't fit: it is what a server that doesn't score
+ * is told by. */
+bool echoed_read(const cJSON *answer, const struct endpoint_question *question, struct echoed *out, struct error *err) MUST_CHECK;
 
-/* Finds the log-probabilities of an echoed prompt. `wrote`: the max_tokens that were asked for. ERROR_INPUT says what is missing or doesn't
- * fit: it is what a server that doesn't score is told by. */
-bool echoed_read(const cJSON *answer, int wrote, const struct endpoint_question *question, struct echoed *out,
-                 struct error *err) MUST_CHECK;
-
-/* Sums what is scored into the question: by the numbers of its ids, else by the server's text offsets. */
+/* Sums what is scored into the question. */
 bool echoed_score(const struct endpoint *endpoint, const struct echoed *echoed, struct endpoint_question *question,
                   struct error *err) MUST_CHECK;
+
+/* The likeliest token that an answer names for element i, and how likely it is: NULL where it names none. */
+const char *echoed_best(const struct echoed *echoed, int i, double *value);
 
 /* The text that was written, by completions or chat. */
 bool written_read(const cJSON *answer, bool chat, struct endpoint_question *question, struct error *err) MUST_CHECK;

@@ -185,9 +185,17 @@ static const char *cannot(const struct answering *how)
     return how->rules->kind == EVAL_ROLLING ? how->answerer->no_windows : NULL;
 }
 
+/* Tokens that a request may have; 0: not known. */
+static int longest(const struct answering *how)
+{
+    if (how->engine)
+        return engine_facts(how->engine).context_length;
+    return how->rules->kind == EVAL_GENERATE ? how->answerer->max_length : how->answerer->score_length;
+}
+
 bool answer_prompts(const struct answering *how, const struct prompt *prompts, struct eval_result *result, struct error *err)
 {
-    int most = how->engine ? engine_facts(how->engine).context_length : how->answerer->max_length, wish = how->options->max_length;
+    int most = longest(how), wish = how->options->max_length;
     struct asking a = {.how = how,
                        .prompts = prompts,
                        .result = result,

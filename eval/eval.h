@@ -165,6 +165,7 @@ struct request {
 struct eval_answerer {
     const struct tokenizer *tokenizer; // its own: it is asked by tokens; NULL: by texts
     int max_length;                    // tokens that it takes at once; with a tokenizer, at least 2
+    int score_length;                  // and of what is scored but for its last token, which an engine isn't fed and a server is sent
     bool writes_by_text;               // what is to be written is asked by text in any case
     const char *no_scores;             // why it can't tell how likely a text is; NULL: it can
     const char *no_windows;            // why rolling windows can't be asked, by texts; NULL: they can

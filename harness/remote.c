@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BESIDE_SCORED = 2 }; // tokens beside those that an engine is fed: the last one, and the one that servers want room to write for
+
 /* --- requests as questions ---------------------------------------------------------------------------------------------------------------
  */
 
@@ -105,7 +107,7 @@ static bool open_its_tokenizer(struct remote *remote, struct error *err)
            error_prefix(err, "%s", remote->options.names.tokenizer);
 }
 
-/* What the server says, or else what the tokenizer's file does: a vocabulary alone says nothing. */
+/* What the server says, or else what the tokenizer's file does: a vocabulary alone says nothing (0). */
 static int length_of(const struct remote *remote, int told)
 {
     struct model_info info;
@@ -168,8 +170,10 @@ bool remote_open(const struct remote_options *given, struct remote *remote, stru
     struct endpoint_facts facts = endpoint_facts(remote->endpoint);
     snprintf(remote->no_windows, sizeof remote->no_windows, "windows over a text are cut by tokens; name the server's tokenizer in %s",
              given->names.tokenizer);
+    int length = length_of(remote, facts.context_length);
     remote->answerer = (struct eval_answerer){.tokenizer = remote->tokenizer,
-                                              .max_length = length_of(remote, facts.context_length),
+                                              .max_length = length,
+                                              .score_length = length > BESIDE_SCORED ? length - BESIDE_SCORED : length,
                                               .writes_by_text = options.chat,
                                               .no_scores = facts.scores ? NULL : facts.no_scores,
                                               .no_windows = remote->tokenizer ? NULL : remote->no_windows,
@@ -200,9 +204,7 @@ cJSON *remote_json(const struct remote *remote)
     cJSON_AddStringToObject(json, "asked_by", remote->tokenizer ? "token ids" : "text");
     cJSON_AddStringToObject(json, "generation", remote->answerer.writes_by_text ? "chat/completions" : "completions");
     cJSON_AddBoolToObject(json, "scores_texts", facts.scores);
-    if (facts.scores)
-        cJSON_AddNumberToObject(json, "score_max_tokens", facts.score_max_tokens);
-    else
+    if (!facts.scores)
         cJSON_AddStringToObject(json, "scores_texts_reason", facts.no_scores);
     return json;
 }

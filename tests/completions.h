@@ -1,7 +1,19 @@
 /* An OpenAI-like server on loopback, for tests: /v1/models, /v1/completions and /v1/chat/completions answered by the engine itself, so that
  * what comes back can be compared with what the engine says. The first part of a path names how it behaves ("/plain/v1/completions"):
  * honestly, like one server or another, or badly. "NAME@N" behaves so from its Nth request on, and honestly before. One thread a
- * connection, one request a connection, one request at a time in the engine. */
+ * connection, one request a connection, one request at a time in the engine.
+ *
+ * Servers as they were met:
+ *
+ *     plain             vLLM 0.32: a token's string is the characters that are complete with it, an offset the length of the strings
+ *                       before it; the special token before a text is one of them. A text that begins with a part of a character begins
+ *                       with U+FFFD, and the character's other parts are empty. A prompt has to leave room for a token, even where none
+ *                       is asked for.
+ *     llama-cpp-python  0.3.36: takes texts alone. The BOS token is counted, but not listed; without one each value is that of the row
+ *                       behind its token, and the last row's token isn't listed. Parts of a character are empty. In top_logprobs the
+ *                       token itself takes the place of one of the same name. max_tokens 0 means as many as there is room for.
+ *     spaced, spaced-llama  the two with a SentencePiece model: the space that it puts before a text counts
+ *     narrow            vLLM with a context of 48 tokens */
 #ifndef JEOUL_TESTS_COMPLETIONS_H
 #define JEOUL_TESTS_COMPLETIONS_H
 
@@ -59,16 +71,18 @@ static inline void completions_refuse(struct completions_exchange *x, int status
 /* --- the model ---------------------------------------------------------------------------------------------------------------------------
  */
 
-/* Feeds a list from token `from` on; values[i] and best[i] are of token i as it was predicted; returns the token that comes next. */
-static inline int32_t completions_feed(struct engine *engine, int seq, const struct token_list *list, size_t from, double *values,
-                                       double *tops, int32_t *best)
+/* Feeds a list from token `from` on; values[i] and best[i] are of token i as it was predicted, or, `late`, by the row behind it; returns
+ * the token that comes next. */
+static inline int32_t completions_feed_so(struct engine *engine, int seq, const struct token_list *list, size_t from, double *values,
+                                          double *tops, int32_t *best, bool late)
 {
     struct error err = {0};
     int32_t next = -1;
     for (size_t i = from; i < list->count; i++) {
-        bool last = i + 1 == list->count;
+        bool last = i + 1 == list->count && !late;
+        size_t of = late ? i : i + 1;
         struct engine_target top = {.token = 0};
-        struct engine_row row = {.seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = last ? -1 : list->ids[i + 1]};
+        struct engine_row row = {.seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = last ? -1 : list->ids[of]};
         if (!engine_step(engine, &row, 1, &err)) {
             fprintf(stderr, "completions: %s\n", err.message);
             exit(1);
@@ -76,30 +90,24 @@ static inline int32_t completions_feed(struct engine *engine, int seq, const str
         next = row.argmax;
         if (last || !values)
             continue;
-        values[i + 1] = (double)row.log_probability;
-        best[i + 1] = row.argmax;
+        values[of] = (double)row.log_probability;
+        best[of] = row.argmax;
         /* the likeliest token's own value, which vLLM sends beside: by the same row, computed again */
         engine_seq_truncate(engine, seq, (int)i);
         top.token = row.argmax;
         row = (struct engine_row){
-            .seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = list->ids[i + 1], .others = &top, .n_others = 1};
+            .seq = seq, .token = list->ids[i], .want = ENGINE_WANT_SCORE, .target = list->ids[of], .others = &top, .n_others = 1};
         if (!engine_step(engine, &row, 1, &err))
             exit(1);
-        tops[i + 1] = (double)top.log_probability;
+        tops[of] = (double)top.log_probability;
     }
     return next;
 }
 
-/* A token's text as servers send it: the characters that are complete with it. `bytes` is all text up to and with it, *done the bytes that
- * were complete before. */
-static inline cJSON *completions_piece(const struct text *bytes, size_t *done)
+static inline int32_t completions_feed(struct engine *engine, int seq, const struct token_list *list, size_t from, double *values,
+                                       double *tops, int32_t *best)
 {
-    size_t whole = utf8_invalid_at(bytes->bytes, bytes->length);
-    char *piece = strndup(bytes->bytes + *done, whole > *done ? whole - *done : 0);
-    cJSON *string = cJSON_CreateString(piece);
-    free(piece);
-    *done = whole > *done ? whole : *done;
-    return string;
+    return completions_feed_so(engine, seq, list, from, values, tops, best, false);
 }
 
 static inline void completions_token(const struct completions *s, int32_t id, bool empty, struct text *bytes)
@@ -109,40 +117,123 @@ static inline void completions_token(const struct completions *s, int32_t id, bo
     text_add(bytes, piece ? piece : "", piece && !empty ? n : 0);
 }
 
+/* Tokens of an echo as they are put into an answer. */
+struct completions_echoing {
+    struct completions_exchange *x;
+    const struct token_list *list;
+    const double *values, *tops;
+    const int32_t *best;
+    size_t first, end;  // tokens that are listed
+    struct text *all;   // the text of those that have been
+    size_t done, cut;   // bytes of it that are complete; a character that U+FFFD stands for, as far as it is there
+    int64_t characters; // the strings' so far
+};
+
+/* A token's text as vLLM sends it: the characters that are complete with it. */
+static inline char *completions_piece(struct completions_echoing *e, size_t i)
+{
+    const struct completions *s = e->x->server;
+    completions_token(s, e->list->ids[i], completions_is(e->x, "bare") && i == 0 && token_is_control(s->tokenizer, e->list->ids[0]),
+                      e->all);
+    size_t whole = utf8_invalid_at(e->all->bytes, e->all->length), from = e->done;
+    if (i == 0 && whole < e->all->length) {
+        e->cut = 1;
+        return strdup("\xEF\xBF\xBD");
+    }
+    if (e->cut && whole > 0) {
+        uint32_t point;
+        from += (size_t)utf8_decode(e->all->bytes, whole, &point);
+        e->cut = 0;
+    }
+    e->done = whole > e->done ? whole : e->done;
+    return strndup(e->all->bytes + from, e->done > from ? e->done - from : 0);
+}
+
+/* And as llama-cpp-python does: what of it is text when it stands alone. */
+static inline char *completions_alone(const struct completions_exchange *x, int32_t id)
+{
+    size_t n;
+    const char *piece = token_bytes(x->server->tokenizer, id, &n);
+    return strndup(piece ? piece : "", piece ? utf8_invalid_at(piece, n) : 0);
+}
+
+static inline bool completions_is_llama(const struct completions_exchange *x)
+{
+    return completions_is(x, "llama-cpp-python") || completions_is(x, "spaced-llama");
+}
+
+/* The likeliest token and the token itself, by names: of llama-cpp-python's two of one name the last one stays. */
+static inline cJSON *completions_top(const struct completions_echoing *e, size_t i)
+{
+    cJSON *top = cJSON_CreateObject();
+    bool llama = completions_is_llama(e->x);
+    for (int which = 0; which < 2; which++) {
+        int32_t id = which ? e->list->ids[i] : e->best[i];
+        char name[32], *alone = completions_alone(e->x, id);
+        snprintf(name, sizeof name, "token_id:%d", (int)id);
+        cJSON_DeleteItemFromObjectCaseSensitive(top, llama ? alone : name);
+        cJSON_AddNumberToObject(top, llama ? alone : name, which ? e->values[i] : e->tops[i]);
+        free(alone);
+    }
+    return top;
+}
+
+static inline void completions_list(struct completions_echoing *e, cJSON *logprobs)
+{
+    cJSON *tokens = cJSON_AddArrayToObject(logprobs, "tokens"), *numbers = cJSON_AddArrayToObject(logprobs, "token_logprobs"),
+          *tops = cJSON_AddArrayToObject(logprobs, "top_logprobs"), *offsets = cJSON_AddArrayToObject(logprobs, "text_offset");
+    bool llama = completions_is_llama(e->x), spaced = completions_is(e->x, "spaced") || completions_is(e->x, "spaced-llama");
+    size_t begins = e->first + (!e->first && token_is_control(e->x->server->tokenizer, e->list->ids[0])); // the text
+    for (size_t i = e->first; i < e->end; i++) {
+        int64_t at = e->characters;
+        char *piece = llama ? completions_alone(e->x, e->list->ids[i]) : completions_piece(e, i);
+        struct text string = {0};
+        if (llama) {
+            at = (int64_t)utf8_length(e->all->bytes ? e->all->bytes : "", e->done) + (spaced && i > begins);
+            completions_token(e->x->server, e->list->ids[i], false, e->all);
+            e->done = utf8_invalid_at(e->all->bytes, e->all->length);
+        }
+        text_format(&string, "%s%s", spaced && i == begins ? " " : "", piece);
+        e->characters += (int64_t)utf8_length(string.bytes, string.length);
+        at = completions_is(e->x, "offsets") && i == 3 ? at + 5 : completions_is(e->x, "bytes") ? (int64_t)e->done : at;
+        cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)at));
+        cJSON_AddItemToArray(tokens, cJSON_CreateString(string.bytes));
+        bool no_value = i == e->first || (completions_is(e->x, "null") && i + 2 == e->list->count);
+        double value = completions_is(e->x, "positive") ? 0.5 : e->values[i];
+        cJSON_AddItemToArray(numbers, no_value ? cJSON_CreateNull() : cJSON_CreateNumber(value));
+        cJSON_AddItemToArray(tops, i == e->first ? cJSON_CreateNull() : completions_top(e, i));
+        text_free(&string);
+        free(piece);
+    }
+    if (completions_is(e->x, "counts"))
+        cJSON_DeleteItemFromArray(numbers, 1);
+    if (completions_is(e->x, "no-offsets"))
+        cJSON_DeleteItemFromObject(logprobs, "text_offset");
+}
+
+/* `list` has the prompt's tokens and those that were written. */
 static inline cJSON *completions_echo(struct completions_exchange *x, const struct token_list *list, struct text *all)
 {
     const struct completions *s = x->server;
     double *values = calloc(2 * list->count + 2, sizeof *values), *tops = values + list->count + 1;
     int32_t *best = calloc(list->count + 1, sizeof *best);
     struct error err = {0};
+    bool llama = completions_is_llama(x), bos = list->count && list->ids[0] == tokenizer_info(s->tokenizer).bos;
+    struct completions_echoing e = {.x = x,
+                                    .list = list,
+                                    .values = values,
+                                    .tops = tops,
+                                    .best = best,
+                                    .first = llama && bos,
+                                    .end = list->count - (llama && !bos) - 2 * (size_t)completions_is(x, "forgets"),
+                                    .all = all};
+    cJSON *logprobs = cJSON_CreateObject();
     int seq = engine_seq_new(s->engine, &err);
-    completions_feed(s->engine, seq, list, 0, values, tops, best);
+    completions_feed_so(s->engine, seq, list, 0, values, tops, best, llama && !bos);
     engine_seq_free(s->engine, seq);
-    cJSON *logprobs = cJSON_CreateObject(), *tokens = cJSON_AddArrayToObject(logprobs, "tokens"),
-          *numbers = cJSON_AddArrayToObject(logprobs, "token_logprobs"), *top = cJSON_AddArrayToObject(logprobs, "top_logprobs"),
-          *offsets = cJSON_AddArrayToObject(logprobs, "text_offset");
-    bool bare = completions_is(x, "bare"); // the special token before the text is no part of offsets
-    size_t done = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        int64_t at = (int64_t)utf8_length(all->bytes ? all->bytes : "", done);
-        completions_token(s, list->ids[i], bare && i == 0 && token_is_control(s->tokenizer, list->ids[0]), all);
-        cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(completions_is(x, "offsets") && i == 3 ? at + 5 : at)));
-        cJSON_AddItemToArray(tokens, completions_piece(all, &done));
-        bool no_value = i == 0 || (completions_is(x, "null") && i + 2 == list->count);
-        double value = completions_is(x, "positive") ? 0.5 : values[i];
-        cJSON_AddItemToArray(numbers, no_value ? cJSON_CreateNull() : cJSON_CreateNumber(value));
-        cJSON *one = i ? cJSON_CreateObject() : cJSON_CreateNull();
-        if (i) {
-            cJSON_AddNumberToObject(one, "best", tops[i]);
-            if (best[i] != list->ids[i])
-                cJSON_AddNumberToObject(one, "this", values[i]);
-        }
-        cJSON_AddItemToArray(top, one);
-    }
-    if (completions_is(x, "counts"))
-        cJSON_DeleteItemFromArray(numbers, 1);
-    if (completions_is(x, "no-offsets"))
-        cJSON_DeleteItemFromObject(logprobs, "text_offset");
+    completions_list(&e, logprobs);
+    for (size_t i = e.end; i < list->count; i++) // the text has them all
+        completions_token(s, list->ids[i], false, all);
     free(values);
     free(best);
     return logprobs;
@@ -237,16 +328,29 @@ static inline void completions_stream(struct completions_exchange *x, bool chat,
     free(counts);
 }
 
+static inline int completions_length(const struct completions_exchange *x)
+{
+    return completions_is(x, "narrow") ? 48 : 1024;
+}
+
 static inline void completions_answer(struct completions_exchange *x, const cJSON *body, bool chat)
 {
     struct token_list list = {0};
     struct text text = {0};
     const cJSON *message = cJSON_GetArrayItem(cJSON_GetObjectItem(body, "messages"), 0);
     completions_tokens(x->server, chat ? cJSON_GetObjectItem(message, "content") : cJSON_GetObjectItem(body, "prompt"), &list);
-    cJSON *answer = cJSON_CreateObject(), *choice = cJSON_CreateObject(), *usage = cJSON_CreateObject(), *logprobs = NULL;
-    bool echo = cJSON_IsTrue(cJSON_GetObjectItem(body, "echo")) && !completions_is(x, "no-echo");
     int most = (int)cJSON_GetNumberValue(cJSON_GetObjectItem(body, "max_tokens"));
     size_t prompt = list.count;
+    if (completions_is_llama(x) && most < 1)
+        most = 64; // where there is room for more
+    most += completions_is(x, "writes-on");
+    if (prompt + (size_t)(most > 0 ? most : 1) > (size_t)completions_length(x)) {
+        completions_refuse(x, 400, "The decoder prompt plus the number of requested output tokens is longer than the maximum model length");
+        token_list_free(&list);
+        return;
+    }
+    cJSON *answer = cJSON_CreateObject(), *choice = cJSON_CreateObject(), *usage = cJSON_CreateObject(), *logprobs = NULL;
+    bool echo = cJSON_IsTrue(cJSON_GetObjectItem(body, "echo")) && !completions_is(x, "no-echo");
     if (echo) {
         struct text written = {0};
         completions_write(x, &list, most, NULL, &written);
@@ -319,8 +423,9 @@ static inline bool completions_misbehaves(struct completions_exchange *x)
 
 static inline void completions_models(struct completions_exchange *x)
 {
-    static const char one[] = "{\"data\": [{\"id\": \"small\", \"max_model_len\": 1024}]}",
-                      two[] = "{\"data\": [{\"id\": \"small\"}, {\"id\": \"large\"}]}";
+    char one[64];
+    static const char two[] = "{\"data\": [{\"id\": \"small\"}, {\"id\": \"large\"}]}";
+    snprintf(one, sizeof one, "{\"data\": [{\"id\": \"small\", \"max_model_len\": %d}]}", completions_length(x));
     const char *body = completions_is(x, "two") ? two : one;
     completions_send(x, 200, "", body, strlen(body));
 }
@@ -339,10 +444,10 @@ static inline void completions_serve(struct completions_exchange *x)
         completions_refuse(x, 400, "no JSON");
     else if (completions_is(x, "refuses-echo") && cJSON_GetObjectItem(body, "echo"))
         completions_refuse(x, 500, "Only no echo is supported");
-    else if (completions_is(x, "always-writes") && cJSON_GetNumberValue(cJSON_GetObjectItem(body, "max_tokens")) < 1)
-        completions_refuse(x, 400, "max_tokens must be at least 1");
     else if (completions_is(x, "no-ids") && cJSON_IsArray(cJSON_GetObjectItem(body, "prompt")))
         completions_refuse(x, 400, "prompt: a string is wanted");
+    else if (completions_is_llama(x) && cJSON_IsArray(cJSON_GetObjectItem(body, "prompt")))
+        completions_refuse(x, 500, "4 validation errors: Input should be a valid string");
     else {
         pthread_mutex_lock(&x->server->lock);
         completions_answer(x, body, chat);

@@ -86,7 +86,7 @@ static struct endpoint *open_kind(const char *kind, const struct tokenizer *own,
     return endpoint_open(&options, err);
 }
 
-static const char *const contexts[] = {"저울은 무게를 ", "The scales", "사과와 배, 그리고 \n", "A pound of"};
+static const char *const contexts[] = {"쀍은 무게를 ", "The scales", "사과와 배, 그리고 \n", "A pound of"};
 static const char *const continuations[] = {"잰다. 정확히.", " weigh 12 kg.", "감", " feathers"};
 
 /* The engine's own log-probabilities, by the ids of the whole and as many scored tokens as are given. */
@@ -110,15 +110,14 @@ static void tokens_of(const char *text, struct token_list *out)
     cr_assert(tokenize(tokenizer, text, strlen(text), TOKENIZE_BOS, out, &err), "%s", err.message);
 }
 
-/* Four texts scored behind their contexts, with or without ids. */
-static void check_scores(const char *kind, bool by_ids, int want_max_tokens)
+/* Four texts (the first begins with a character of several tokens) scored behind their contexts, with or without ids. */
+static void check_scores(const char *kind, bool by_ids)
 {
     struct error err = {0};
     struct endpoint *endpoint = open_kind(kind, by_ids ? tokenizer : NULL, &err);
     cr_assert_not_null(endpoint, "%s: %s", kind, err.message);
     struct endpoint_facts facts = endpoint_facts(endpoint);
     cr_assert(facts.scores, "%s: %s", kind, facts.no_scores);
-    cr_expect_eq(facts.score_max_tokens, want_max_tokens, "%s", kind);
     cr_expect_str_eq(facts.model, "small");
     struct endpoint_question questions[4] = {{0}};
     struct token_list lists[4] = {{0}}, before = {0};
@@ -152,48 +151,6 @@ static void check_scores(const char *kind, bool by_ids, int want_max_tokens)
     endpoint_close(endpoint);
 }
 
-Test(endpoint, the_engines_own_numbers_come_back_by_ids)
-{
-    check_scores("plain", true, 0);
-    check_scores("no-offsets", true, 0);
-}
-
-Test(endpoint, and_by_texts)
-{
-    check_scores("plain", false, 0);
-}
-
-Test(endpoint_bos, a_token_that_the_server_puts_before_the_text_is_no_part_of_it)
-{
-    check_scores("plain", false, 0); // its text counts in the offsets
-    check_scores("bare", false, 0);  // and here it doesn't
-    check_scores("plain", true, 0);
-}
-
-Test(endpoint, servers_that_always_write_are_asked_for_one_token)
-{
-    check_scores("always-writes", true, 1);
-    check_scores("always-writes", false, 1);
-}
-
-Test(endpoint, servers_that_do_not_count_are_counted_for)
-{
-    check_scores("no-usage", false, 0);
-}
-
-Test(endpoint, trouble_that_passes_is_waited_for)
-{
-    check_scores("busy", true, 0);
-    cr_expect(n_waits >= 1);
-    for (int i = 0; i < n_waits; i++)
-        cr_expect(waits[i] > 3000 && waits[i] <= 7000, "waited %d ms", (int)waits[i]); // Retry-After: 7, less what the others took
-    n_waits = 0;
-    check_scores("broken", true, 0);
-    check_scores("cut", true, 0);
-    check_scores("garbage", true, 0);
-    check_scores("near", true, 0);
-}
-
 static void expect_no_scores(const char *kind, const struct tokenizer *own, const char *words)
 {
     struct error err = {0};
@@ -202,6 +159,75 @@ static void expect_no_scores(const char *kind, const struct tokenizer *own, cons
     struct endpoint_facts facts = endpoint_facts(endpoint);
     cr_expect(!facts.scores && strstr(facts.no_scores, words), "%s: %s", kind, facts.no_scores);
     endpoint_close(endpoint);
+}
+
+Test(endpoint, the_engines_own_numbers_come_back_by_ids)
+{
+    check_scores("plain", true);
+    check_scores("no-offsets", true);
+}
+
+Test(endpoint, and_by_texts)
+{
+    check_scores("plain", false);
+}
+
+Test(endpoint_bos, a_token_that_the_server_puts_before_the_text_is_no_part_of_it)
+{
+    check_scores("plain", false); // its text counts in the offsets
+    check_scores("bare", false);  // and here it doesn't
+    check_scores("plain", true);
+}
+
+Test(endpoint_bos, a_token_that_is_counted_and_not_listed_is_not_missed)
+{
+    check_scores("llama-cpp-python", false);
+}
+
+Test(endpoint_bos, a_space_that_a_tokenizer_puts_before_the_text_is_no_part_of_it)
+{
+    check_scores("spaced", false);
+    check_scores("spaced-llama", false);
+}
+
+/* Without a BOS token, llama-cpp-python's values are of the tokens behind: nothing else tells. */
+Test(endpoint, values_that_are_one_token_late_are_found)
+{
+    expect_no_scores("llama-cpp-python", NULL, "one token late");
+}
+
+Test(endpoint, the_first_token_of_a_text_has_no_value)
+{
+    static const char *const wholes[] = {"The scales", "쀍은"};
+    struct error err = {0};
+    size_t failed;
+    struct endpoint *endpoint = open_kind("plain", NULL, &err);
+    cr_assert_not_null(endpoint, "%s", err.message);
+    for (int i = 0; i < 2; i++) {
+        struct endpoint_question question = {.kind = ENDPOINT_SCORE, .text = wholes[i]};
+        cr_assert(endpoint_ask(endpoint, &question, 1, NULL, NULL, &failed, &err), "%s", err.message);
+        cr_expect(question.missing && strstr(question.missing, "first token of a text; name its tokenizer in plan.tokenizer"), "%s",
+                  question.missing ? question.missing : "answered");
+    }
+    endpoint_close(endpoint);
+}
+
+Test(endpoint, servers_that_do_not_count_are_counted_for)
+{
+    check_scores("no-usage", false);
+}
+
+Test(endpoint, trouble_that_passes_is_waited_for)
+{
+    check_scores("busy", true);
+    cr_expect(n_waits >= 1);
+    for (int i = 0; i < n_waits; i++)
+        cr_expect(waits[i] > 3000 && waits[i] <= 7000, "waited %d ms", (int)waits[i]); // Retry-After: 7, less what the others took
+    n_waits = 0;
+    check_scores("broken", true);
+    check_scores("cut", true);
+    check_scores("garbage", true);
+    check_scores("near", true);
 }
 
 Test(endpoint, servers_that_can_not_score_are_told_by_what_they_answer)
@@ -215,6 +241,12 @@ Test(endpoint, servers_that_can_not_score_are_told_by_what_they_answer)
     expect_no_scores("null", NULL, "has no log-probability for a token");
     expect_no_scores("no-offsets", NULL, "name its tokenizer in plan.tokenizer");
     expect_no_scores("offsets", NULL, "does not follow the one before");
+    expect_no_scores("bytes", NULL, "don't stand in the text where its text offsets say; name its tokenizer in plan.tokenizer");
+    expect_no_scores("forgets", NULL, "don't stand in the text");
+    expect_no_scores("forgets", tokenizer, "token ids were sent, the server answers for");
+    expect_no_scores("writes-on", NULL, "don't stand in the text");
+    expect_no_scores("writes-on", tokenizer, "token ids were sent, the server answers for");
+    expect_no_scores("llama-cpp-python", tokenizer, "Input should be a valid string");
     expect_no_scores("no-ids", tokenizer, "prompt: a string is wanted");
 }
 
@@ -258,14 +290,14 @@ Test(endpoint, addresses_that_are_none_are_refused)
 Test(endpoint, the_key_goes_to_its_server_and_is_not_shown)
 {
     options.key = "sesame";
-    check_scores("key", true, 0);
+    check_scores("key", true);
     options.key = "wrong-sesame";
     struct error err = {0};
     cr_expect_null(open_kind("key", NULL, &err));
     cr_expect(strstr(err.message, "another key") && !strstr(err.message, "sesame"), "%s", err.message);
     char value[64];
     options.key = NULL;
-    check_scores("plain", true, 0);
+    check_scores("plain", true);
     cr_expect_null(hostile_header(server->head, "Authorization", value, sizeof value));
 }
 
@@ -274,7 +306,7 @@ Test(endpoint, answers_that_do_not_fit_are_errors)
 {
     static const struct {
         const char *kind, *words;
-    } cases[] = {{"counts@3", "log-probabilities for"}, {"positive@3", "no number"}, {"html@3", "web page"}, {"no-echo@3", "no log-prob"}};
+    } cases[] = {{"counts@9", "log-probabilities for"}, {"positive@9", "no number"}, {"html@9", "web page"}, {"no-echo@9", "no log-prob"}};
     const int32_t ids[] = {65, 66, 67, 68, 69};
     for (int i = 0; i < 4; i++) {
         struct error err = {0};
@@ -409,11 +441,11 @@ Test(endpoint, no_two_prompts_of_a_load_begin_alike)
 
 Test(endpoint, a_load_that_fails_says_why_and_is_not_tried_again)
 {
-    static const char *const wrong[][2] = {{"never-streams@3", "nothing was streamed"},
-                                           {"unfinished@3", "ends without its [DONE]"},
-                                           {"mumbles@3", "no JSON"},
-                                           {"always-broken@3", "answers 503"},
-                                           {"html@3", "web page"}};
+    static const char *const wrong[][2] = {{"never-streams@9", "nothing was streamed"},
+                                           {"unfinished@9", "ends without its [DONE]"},
+                                           {"mumbles@9", "no JSON"},
+                                           {"always-broken@9", "answers 503"},
+                                           {"html@9", "web page"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error err = {0};
         struct endpoint_timing timings[LOADED];

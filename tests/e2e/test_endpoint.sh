@@ -13,7 +13,7 @@ base=http://127.0.0.1:$port
 
 mkdir -p ends/lambada_openai ends/wikitext2_raw ends/mmlu/test ends/mmlu/dev
 printf '{"text": "He put the apple on the scales and read the weight"}\n{"text": "저울 위에 사과를 올려 놓았다"}\n' >ends/lambada_openai/lambada_test.jsonl
-printf ' = Scales = \n \n A balance weighs . \n\n = 저울 = \n \n 무게를 잰다 . \n' >ends/wikitext2_raw/wiki.test.raw
+printf ' = Scales = \n \n A balance weighs what lies on it against what is known , and a spring tells by how far it gives way . \n\n = 저울 = \n \n 무게를 잰다 . \n' >ends/wikitext2_raw/wiki.test.raw
 printf 'question,choice0,choice1,choice2,choice3,answer\nWhat weighs?,scales,rulers,clocks,maps,0\nWhat tells time?,scales,rulers,clocks,maps,2\n' \
     >ends/mmlu/test/anatomy_test.csv
 tasks=builtin_ko_particles,lambada_openai,wikitext,mmlu_anatomy,mmlu_anatomy_generative
@@ -27,7 +27,7 @@ check "every item is equal to the last bit" cmp engine.jsonl ids.jsonl
 check "and so are scores, groups and fertility" cmp <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens, .distinct_tokens, .distinct_tokens_reason)], .groups, .fertility' engine.json) \
     <(jq -S '[.results[] | del(.seconds, .computed_tokens, .computed_tokens_reason, .prompt_tokens, .distinct_tokens, .distinct_tokens_reason)], .groups, .fertility' ids.json)
 check "what a server can't tell is null with a reason" jq -e '.expert_load == null and (.expert_load_reason | length > 0) and (.results | all(.computed_tokens == null and (.computed_tokens_reason | length > 0) and .distinct_tokens == null and (.distinct_tokens_reason | length > 0)))' ids.json
-check "the record says how it was asked" jq -e '.model == "small" and .endpoint.asked_by == "token ids" and .endpoint.scores_texts and .endpoint.score_max_tokens == 0' ids.json
+check "the record says how it was asked" jq -e '.model == "small" and .endpoint.asked_by == "token ids" and .endpoint.scores_texts' ids.json
 check "through an endpoint by texts" bash -c "base=$base; $(declare -f theirs); theirs plain --tasks $tasks --samples texts.jsonl --json >texts.json"
 check "by texts, items are equal to the last bit, too" cmp <(grep -v '"task":"wikitext"' engine.jsonl) texts.jsonl
 check "rolling windows are left out, and why" bash -c "$(declare -f row); row wikitext '.scores == null and (.scores_reason | test(\"--tokenizer\"))' <texts.json"
@@ -42,14 +42,17 @@ check "groups have what was scored alone" jq -e '[.groups[].group] == ["mmlu_ste
 check "the table says what was left out" bash -c "base=$base; $(declare -f theirs); theirs refuses-echo --tasks mmlu_anatomy | grep -q 'left out: .*Only no echo'"
 check "by chat" bash -c "base=$base; $(declare -f theirs row); theirs chat-only --chat --tasks mmlu_anatomy_generative --json | jq -e '.endpoint.generation == \"chat/completions\" and .results[0].scores[\"exact_match,get_response\"].n == 2'"
 
-for kind in busy@4 broken@4 cut@4 garbage@4; do
+check "what is cut for a server leaves room for the last token and for one that is written" bash -c "base=$base; $(declare -f ours theirs); theirs narrow --tokenizer served.gguf --tasks lambada_openai,wikitext --samples narrow.jsonl && ours --max-length 46 --tasks lambada_openai,wikitext --samples cut.jsonl && cmp narrow.jsonl cut.jsonl && ! cmp -s cut.jsonl <(grep -e lambada -e wikitext engine.jsonl)"
+check "a server whose log-probabilities are one token late answers generation alone" bash -c "base=$base; $(declare -f theirs row); theirs llama-cpp-python --tasks $tasks --json >late.json && jq -e '[.results[] | select(.scores == null)] | length == 4 and all(.scores_reason | test(\"one token late\"))' late.json && cmp <(row mmlu_anatomy_generative .scores <engine.json) <(row mmlu_anatomy_generative .scores <late.json)"
+
+for kind in busy@10 broken@10 cut@10 garbage@10; do
     # Retry-After is 7 s: once is enough
-    few=$([ "$kind" = busy@4 ] && echo 1 || echo 4)
+    few=$([ "$kind" = busy@10 ] && echo 1 || echo 4)
     check "trouble that passes ($kind) changes nothing" bash -c "base=$base; $(declare -f theirs); theirs $kind --tokenizer served.gguf --tasks builtin_ko_particles --limit $few --samples t.jsonl && cmp t.jsonl <(grep particles engine.jsonl | head -$few)"
 done
 check "a journal is gone on with" bash -c "base=$base; $(declare -f theirs); theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --limit 5 --resume e.jsonl && theirs plain --tokenizer served.gguf --tasks builtin_ko_particles --resume e.jsonl --samples r.jsonl --json | jq -e '.results[0].resumed_items == 5' && cmp r.jsonl <(grep particles engine.jsonl)"
 refuse 2 'another model, data or options' theirs plain --tasks builtin_ko_particles --resume e.jsonl --json
-refuse 2 'task builtin_ko_particles: record 1: ' theirs counts@3 --tokenizer served.gguf --tasks builtin_ko_particles --parallel 1 --json
+refuse 2 'task builtin_ko_particles: record 1: ' theirs counts@9 --tokenizer served.gguf --tasks builtin_ko_particles --parallel 1 --json
 refuse 2 'web page (HTML)' theirs html --tasks builtin_ko_particles --json
 refuse 2 'it wants a key in the environment variable JEOUL_API_KEY' theirs key --tasks builtin_ko_particles --json
 check "a key from the environment" env JEOUL_API_KEY=sesame "$JEOUL" eval --endpoint "$base/key/v1" --tasks builtin_ko_particles --limit 1 --json

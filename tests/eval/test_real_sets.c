@@ -234,7 +234,7 @@ Test(real_sets, hellaswag_shares_half_of_its_tokens)
     struct model_file *file = model_file_open(shared_path("goldens/vocab/ggml-vocab-qwen2.gguf"), &err);
     struct tokenizer *tokenizer = file ? tokenizer_open(file, &err) : NULL;
     cr_assert_not_null(tokenizer, "%s", err.message);
-    struct eval_answerer answerer = {.tokenizer = tokenizer, .max_length = 4096, .answer = count, .self = &s};
+    struct eval_answerer answerer = {.tokenizer = tokenizer, .max_length = 4096, .score_length = 4096, .answer = count, .self = &s};
     struct eval_options options = {.shots = -1};
     int n_tasks;
     snprintf(data, sizeof data, "%s", shared_path("evalsets"));
