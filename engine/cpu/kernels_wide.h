@@ -76,9 +76,12 @@ TILE ask_ahead(const struct tile *t, int64_t at, int n, const int V, const int C
             __builtin_prefetch(t->panel[0] + at + ahead + i, 0, 3);
         else
             __builtin_prefetch(t->panel[0] + at + ahead + i, 0, 2);
-    for (int v = 0; V > 1 && t->next[0] && v < V; v++)
-        for (int i = 0; i <= (n >> t->share) - 64; i += 64)
-            __builtin_prefetch(t->next[v] + (at >> t->share) + i, 0, 3);
+    if (V == 1 || !t->next[0])
+        return;
+    const int64_t begin = at >> t->share & ~63, end = (at + n) >> t->share & ~63; // whole lines: a block's share may be less than one
+    for (int v = 0; v < V; v++)
+        for (int64_t i = begin; i < end; i += 64)
+            __builtin_prefetch(t->next[v] + i, 0, 3);
 }
 
 typedef vf vf_sums[TILE_PANELS][ALONE_COLUMNS];
