@@ -46,7 +46,7 @@ bool asking_body(void *context, size_t i, struct text *out, struct error *err)
         endpoint_add_messages(body, q->text);
     else
         cJSON_AddItemToObject(body, "prompt", prompt_of(q));
-    cJSON_AddNumberToObject(body, "max_tokens", score ? ECHO_WRITES : q->max_tokens);
+    cJSON_AddNumberToObject(body, "max_tokens", score ? ECHO_ASKS : q->max_tokens);
     cJSON_AddNumberToObject(body, "temperature", 0);
     cJSON_AddNumberToObject(body, "seed", SEED);
     if (score) {

@@ -4,9 +4,10 @@
 
 #include "bench/endpoint_inside.h"
 
-/* The max_tokens of a scored prompt. Not 0: to some servers that means "without limit" (llama-cpp-python), some refuse it, and those that
- * take it want the room for a token all the same (vLLM). */
-enum { ECHO_WRITES = 1 };
+/* The max_tokens of a scored prompt, and how many are written at most. Not 0: to some servers that means "without limit"
+ * (llama-cpp-python), some refuse it, and those that take it want the room for a token all the same (vLLM). llama-cpp-python goes on until
+ * a character that began is whole, and the longest has four bytes. */
+enum { ECHO_ASKS = 1, ECHO_WRITES = 4 };
 
 /* The answer to a scored prompt, as arrays of one element a token: the prompt's, perhaps without a token that the server put before it, and
  * behind them perhaps those that were written. */

@@ -11,7 +11,8 @@
  *                       is asked for.
  *     llama-cpp-python  0.3.36: takes texts alone. The BOS token is counted, but not listed; without one each value is that of the row
  *                       behind its token, and the last row's token isn't listed. Parts of a character are empty. In top_logprobs the
- *                       token itself takes the place of one of the same name. max_tokens 0 means as many as there is room for.
+ *                       token itself takes the place of one of the same name. max_tokens 0 means as many as there is room for, and
+ *                       beyond max_tokens it writes until a character that began is whole.
  *     spaced, spaced-llama  the two with a SentencePiece model: the space that it puts before a text counts
  *     narrow            vLLM with a context of 48 tokens */
 #ifndef JEOUL_TESTS_COMPLETIONS_H
@@ -239,6 +240,13 @@ static inline cJSON *completions_echo(struct completions_exchange *x, const stru
     return logprobs;
 }
 
+/* Whether another token is written: llama-cpp-python doesn't stop inside a character. */
+static inline bool completions_goes_on(const struct completions_exchange *x, size_t written, int most, const struct text *out)
+{
+    bool inside = completions_is_llama(x) && out->length && utf8_invalid_at(out->bytes, out->length) < out->length;
+    return (int)written < most || (inside && written < 4);
+}
+
 /* Greedy, up to the first stop or `most` tokens; the tokens are appended to the list. */
 static inline void completions_write(struct completions_exchange *x, struct token_list *list, int most, const cJSON *stops,
                                      struct text *out)
@@ -248,7 +256,7 @@ static inline void completions_write(struct completions_exchange *x, struct toke
     struct error err = {0};
     int seq = engine_seq_new(s->engine, &err);
     size_t from = 0, prompt = list->count;
-    while ((int)(list->count - prompt) < most) {
+    while (completions_goes_on(x, list->count - prompt, most, out)) {
         int32_t next = completions_feed(s->engine, seq, list, from, NULL, NULL, NULL);
         from = list->count;
         if (list->count == list->capacity)
@@ -343,7 +351,7 @@ static inline void completions_answer(struct completions_exchange *x, const cJSO
     size_t prompt = list.count;
     if (completions_is_llama(x) && most < 1)
         most = 64; // where there is room for more
-    most += completions_is(x, "writes-on");
+    most += completions_is(x, "finishes") ? 3 : completions_is(x, "writes-on") ? 4 : 0;
     if (prompt + (size_t)(most > 0 ? most : 1) > (size_t)completions_length(x)) {
         completions_refuse(x, 400, "The decoder prompt plus the number of requested output tokens is longer than the maximum model length");
         token_list_free(&list);

@@ -190,6 +190,12 @@ Test(endpoint_bos, a_space_that_a_tokenizer_puts_before_the_text_is_no_part_of_i
     check_scores("spaced-llama", false);
 }
 
+Test(endpoint, a_character_that_a_server_finishes_is_no_part_of_it)
+{
+    check_scores("finishes", false); // four tokens are written, one was asked for
+    check_scores("finishes", true);
+}
+
 /* Without a BOS token, llama-cpp-python's values are of the tokens behind: nothing else tells. */
 Test(endpoint, values_that_are_one_token_late_are_found)
 {
