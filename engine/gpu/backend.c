@@ -1,5 +1,6 @@
 /* The GPU backend: its life, its table of operations, and what it counts. */
 #include "base/memory.h"
+#include "base/processors.h"
 #include "engine/gpu/gpu.h"
 
 #include <stdlib.h>
@@ -253,6 +254,7 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
     gpu->limits = *limits;
     gpu->device = options->device;
     gpu->experts_cpu = options->experts_cpu;
+    gpu->upload_threads = processors_available();
     gpu->driver = gpu_driver_named(options->backend);
     int devices = check_rows(limits, err) && gpu->driver->load(gpu->driver, err) ? gpu->driver->count(gpu->driver, err) : -1;
     if (devices == 0)

@@ -1,9 +1,9 @@
 /* The drivers of GPUs behind one table: OpenCL, CUDA and HIP, each opened with dlopen, so that one binary starts everywhere and says by
  * name what is missing.
  *
- * A context is one device with one queue, in which everything runs in order; it is used from one thread. Memory, programs, kernels and
- * graphs are numbers that only their driver understands; 0 is none. A call that fails says which call it was and what the driver answered:
- * ERROR_MACHINE, but ERROR_INPUT where the user can mend it (no driver, no such device). */
+ * A context is one device with one queue, in which everything runs in order. Any thread may use it, but one at a time. Memory, programs,
+ * kernels and graphs are numbers that only their driver understands; 0 is none. A call that fails says which call it was and what the
+ * driver answered: ERROR_MACHINE, but ERROR_INPUT where the user can mend it (no driver, no such device). */
 #ifndef JEOUL_GPU_DRIVER_H
 #define JEOUL_GPU_DRIVER_H
 

@@ -1,5 +1,5 @@
 /* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c and compile.c
- * (kernels), planes.c and weights.c (matrices), rows.c, product.c, attention.c (operations), fuse.c (several of them in one launch).
+ * (kernels), planes.c, upload.c and weights.c (matrices), rows.c, product.c, attention.c (operations), fuse.c (several in one launch).
  *
  * Operations only add launches to a list; the list is given to the driver when something has to be written or read. An operation that the
  * driver refuses ends all later ones: they do nothing, and the step that is under way fails with the first reason. */
@@ -200,6 +200,7 @@ struct gpu {
     uint64_t *expert_bytes; // [n_layers]: of one expert's three matrices
     uint64_t weight_bytes;  // on the device
     uint64_t packed_from_bytes, pack_ns;
+    int upload_threads; // that take matrices apart
     struct engine_counts counts;
 };
 
@@ -268,9 +269,15 @@ bool gpu_open_attention(struct gpu *, struct error *) MUST_CHECK;               
 bool gpu_open_format(struct gpu *, const struct tensor_format *, struct error *) MUST_CHECK; // nothing to do where it is open
 void gpu_close_programs(struct gpu *);
 
-/* planes.c: the layout of kernels/formats.cl. Bytes that a matrix takes, and where its planes begin. */
-void gpu_planes(struct gpu_weight *w);
-bool gpu_upload(struct gpu *, const struct gpu_weight *w, struct error *) MUST_CHECK;
+/* planes.c: the layout of kernels/formats.cl, in which a matrix is its codes, their high bits, scales and steps */
+enum { GPU_PLANES = 4 };
+void gpu_planes(struct gpu_weight *w);                                    // where they begin, and the bytes of all
+void gpu_plane_bytes(const struct gpu_weight *w, size_t out[GPU_PLANES]); // of one row in each; 0: the format has no such plane
+/* Rows of the file, those of one expert behind another's. */
+void gpu_take_rows(const struct gpu_weight *w, int64_t first, int64_t rows, uint8_t *const out[GPU_PLANES]);
+
+/* upload.c */
+bool gpu_upload(struct gpu *, const struct gpu_weight *w, struct error *err) MUST_CHECK;
 
 /* plan.c */
 void gpu_plan_weight(struct backend *, const struct weight *, enum weight_use);

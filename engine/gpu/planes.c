@@ -1,9 +1,7 @@
 /* Matrices taken apart into planes: the layout of kernels/formats.cl. Nothing is rounded; a row whose width is no multiple of 32 (float
  * formats only) is filled up with zeros. */
-#include "base/memory.h"
 #include "engine/gpu/gpu.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { GROUP = 32, MOST_VALUES = 256 };
@@ -137,16 +135,15 @@ static const struct layout *layout_of(enum tensor_type type)
     return NULL; // there is none: test_planes asks for every format
 }
 
-/* A row's bytes in each plane. */
-struct row_bytes {
-    size_t codes, high, scales, steps;
-};
-
-static struct row_bytes row_bytes(const struct layout *l, const struct tensor_format *format, int64_t cols)
+void gpu_plane_bytes(const struct gpu_weight *w, size_t out[GPU_PLANES])
 {
-    size_t groups = (size_t)(cols + GROUP - 1) / GROUP, blocks = (size_t)(cols / format->block_values);
-    return (struct row_bytes){groups * (size_t)l->code_bits * 4, groups * (size_t)l->high_bits * 4, groups * (size_t)l->scale_bytes,
-                              blocks * (size_t)l->step_bytes};
+    const struct tensor_format *format = w->tensor->format;
+    const struct layout *l = layout_of(format->type);
+    size_t groups = (size_t)(w->cols + GROUP - 1) / GROUP, blocks = (size_t)(w->cols / format->block_values);
+    out[0] = groups * (size_t)l->code_bits * 4;
+    out[1] = groups * (size_t)l->high_bits * 4;
+    out[2] = groups * (size_t)l->scale_bytes;
+    out[3] = blocks * (size_t)l->step_bytes;
 }
 
 static uint64_t aligned(uint64_t bytes)
@@ -156,12 +153,13 @@ static uint64_t aligned(uint64_t bytes)
 
 void gpu_planes(struct gpu_weight *w)
 {
-    struct row_bytes row = row_bytes(layout_of(w->tensor->format->type), w->tensor->format, w->cols);
     uint64_t rows = (uint64_t)w->rows * (uint64_t)w->experts;
-    w->high = aligned(rows * row.codes);
-    w->scales = w->high + aligned(rows * row.high);
-    w->steps = w->scales + aligned(rows * row.scales);
-    w->bytes = w->steps + aligned(rows * row.steps);
+    size_t row[GPU_PLANES];
+    gpu_plane_bytes(w, row);
+    w->high = aligned(rows * row[0]);
+    w->scales = w->high + aligned(rows * row[1]);
+    w->steps = w->scales + aligned(rows * row[2]);
+    w->bytes = w->steps + aligned(rows * row[3]);
 }
 
 /* Bits of 32 codes in words, value 0 lowest; nibbles as GGUF has them: value j and j + 16 in byte j. */
@@ -187,20 +185,21 @@ static void put_codes(const struct layout *l, const uint8_t *codes, uint8_t *low
     memcpy(high, words, (size_t)l->high_bits * 4);
 }
 
-/* `rows` rows of blocks into the planes that begin at out[0 … 3]. */
-static void take_rows(const struct layout *l, const struct tensor_format *format, const uint8_t *from, int64_t rows, int64_t cols,
-                      uint8_t *const out[4])
+void gpu_take_rows(const struct gpu_weight *w, int64_t first, int64_t rows, uint8_t *const out[GPU_PLANES])
 {
-    struct row_bytes row = row_bytes(l, format, cols);
-    size_t from_row = (size_t)(cols / format->block_values) * (size_t)format->block_bytes;
+    const struct tensor_format *format = w->tensor->format;
+    const struct layout *l = layout_of(format->type);
+    size_t from_row = (size_t)(w->cols / format->block_values) * (size_t)format->block_bytes, row[GPU_PLANES];
+    const uint8_t *from = (const uint8_t *)w->tensor->data + (size_t)first * from_row;
     int groups = format->block_values / GROUP;
     uint8_t *codes = out[0], *high = out[1], *scales = out[2], *steps = out[3];
     struct pieces pieces = {0};
+    gpu_plane_bytes(w, row);
     for (int64_t r = 0; r < rows; r++, from += from_row) {
         if (!l->take) {
-            memset(codes, 0, row.codes);
+            memset(codes, 0, row[0]);
             memcpy(codes, from, from_row);
-            codes += row.codes;
+            codes += row[0];
             continue;
         }
         for (const uint8_t *block = from; block < from + from_row; block += format->block_bytes) {
@@ -216,31 +215,4 @@ static void take_rows(const struct layout *l, const struct tensor_format *format
             steps += l->step_bytes;
         }
     }
-}
-
-bool gpu_upload(struct gpu *gpu, const struct gpu_weight *w, struct error *err)
-{
-    enum { PIECE = 16 << 20 };
-    const struct tensor_format *format = w->tensor->format;
-    const struct layout *l = layout_of(format->type);
-    struct row_bytes row = row_bytes(l, format, w->cols);
-    size_t widths[4] = {row.codes, row.high, row.scales, row.steps}, begins[4] = {0, w->high, w->scales, w->steps};
-    size_t total = row.codes + row.high + row.scales + row.steps,
-           from_row = (size_t)(w->cols / format->block_values) * (size_t)format->block_bytes;
-    int64_t rows = w->rows * w->experts, each = PIECE / (int64_t)total + 1;
-    each = each < rows ? each : rows;
-    uint8_t *room = memory_array((size_t)each, total, "a piece of a matrix", err), *planes[4];
-    bool ok = room != NULL;
-    for (int64_t at = 0; ok && at < rows; at += each) {
-        int64_t n = rows - at < each ? rows - at : each;
-        planes[0] = room;
-        for (int i = 1; i < 4; i++)
-            planes[i] = planes[i - 1] + (size_t)n * widths[i - 1];
-        take_rows(l, format, (const uint8_t *)w->tensor->data + (size_t)at * from_row, n, w->cols, planes);
-        for (int i = 0; ok && i < 4; i++)
-            ok = !widths[i] ||
-                 gpu->driver->write(gpu->context, w->memory, begins[i] + (size_t)at * widths[i], planes[i], (size_t)n * widths[i], err);
-    }
-    free(room);
-    return ok;
 }

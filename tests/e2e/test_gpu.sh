@@ -46,6 +46,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "a device is listed" says 'Mock GPU' mock ok "$JEOUL" system
     refuse 2 'counted from 0' mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda --device 3
     refuse 1 'CUDA_ERROR_ILLEGAL_ADDRESS' mock lost "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    refuse 1 'writing to the device failed with 719, CUDA_ERROR_LAUNCH_FAILED' mock unwritten "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
     refuse 2 'are free: leave the experts' env MOCK_CUDA_FREE=200000 bash -c 'mock ok "$JEOUL" logits -m "$0/model.gguf" --tokens "$0/tokens.txt" -o x.f32 --backend cuda' "$gpu"
     check "a lost device leaves no file" bash -c '! test -e x.f32'
     check "a model runs on the mock, token by token" mock ok "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --chunk 1 -o x.f32 --backend cuda

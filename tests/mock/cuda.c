@@ -7,6 +7,7 @@
  *     none        no devices
  *     crash       cuInit aborts
  *     untimed     one without events
+ *     unwritten   all writes to the device's memory but the first forty fail
  *     lost        the device is lost at the fourth wait after the first launch
  *     fatbinless  no fatbin loads, as where it was made for other devices
  */
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned long long launches, captured, graphs, graph_launches, kernels, flash, waits, allocated, freed, fatbins, cubins;
+static unsigned long long launches, captured, graphs, graph_launches, kernels, flash, waits, writes, allocated, freed, fatbins, cubins;
 static unsigned long long capturing; // 1 + the launches of the graph under way; 0: none is
 
 static int is(const char *mode)
@@ -64,6 +65,7 @@ int cuGetErrorName(int code, const char **name)
             : code == 100 ? "CUDA_ERROR_NO_DEVICE"
             : code == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
             : code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+            : code == 719 ? "CUDA_ERROR_LAUNCH_FAILED"
                           : "CUDA_ERROR_UNKNOWN";
     return 0;
 }
@@ -153,6 +155,8 @@ int cuMemFree_v2(uint64_t memory)
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream)
 {
     (void)stream;
+    if (is("unwritten") && ++writes > 40)
+        return 719;
     memcpy((void *)(uintptr_t)to, from, bytes);
     return 0;
 }

@@ -1,13 +1,16 @@
 /* What threads share, as a plain program for ThreadSanitizer (Criterion's own processes do not run under it): the pool with changing
- * numbers of threads, the engine over every operation, and training. Exits with 1 when a result is wrong; ThreadSanitizer tells of races.
+ * numbers of threads, the engine over every operation, a GPU's upload, and training. Exits with 1 when a result is wrong; ThreadSanitizer
+ * tells of races.
  */
 #include "engine/cpu/pool.h"
 #include "engine/engine.h"
+#include "engine/gpu/gpu.h"
 #include "engine/train.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ITEMS = 1000, THREADS = 4, VOCABULARY = 320 };
@@ -121,6 +124,39 @@ static int check_training(void)
     return losses[0].step != STEPS || memcmp(&losses[0], &losses[1], sizeof losses[0]) != 0;
 }
 
+/* A device whose driver guards nothing itself. */
+static struct {
+    uint8_t *bytes;
+    uint64_t written; // by no atomic operation
+} device;
+
+static bool write_to_device(struct gpu_context *c, uint64_t to, size_t at, const void *from, size_t bytes, struct error *err)
+{
+    (void)c, (void)to, (void)err;
+    memcpy(device.bytes + at, from, bytes);
+    device.written += bytes;
+    return true;
+}
+
+static int check_upload(void)
+{
+    enum { ROWS = 3001, COLS = 4096 };
+    static const struct gpu_driver driver = {.write = write_to_device};
+    struct gpu gpu = {.driver = &driver, .upload_threads = THREADS};
+    struct error err = {0};
+    const struct tensor_format *format = tensor_format(TENSOR_Q8_0);
+    size_t bytes = (size_t)ROWS * COLS / (size_t)format->block_values * (size_t)format->block_bytes;
+    uint8_t *blocks = calloc(bytes, 1);
+    struct tensor tensor = {.format = format, .data = blocks, .bytes = bytes};
+    struct gpu_weight w = {.tensor = &tensor, .rows = ROWS, .cols = COLS, .experts = 1};
+    gpu_planes(&w);
+    device.bytes = calloc(w.bytes, 1);
+    int wrong = !blocks || !device.bytes || !gpu_upload(&gpu, &w, &err) || device.written != bytes;
+    free(blocks);
+    free(device.bytes);
+    return wrong;
+}
+
 /* Threads that must share one processor sleep where others spin. */
 static int check_pool_on_one_processor(void)
 {
@@ -139,7 +175,7 @@ static int check_pool_on_one_processor(void)
 int main(void)
 {
     int failed = check_training() + check_pool() + check_pool_on_one_processor() + check_engine("tests/data/goldens/olmoe/model.gguf") +
-                 check_engine("tests/data/goldens/olmoe_q8_0/model.gguf");
-    printf("%d passed, %d failed\n", 5 - failed, failed);
+                 check_engine("tests/data/goldens/olmoe_q8_0/model.gguf") + check_upload();
+    printf("%d passed, %d failed\n", 6 - failed, failed);
     return failed != 0;
 }
