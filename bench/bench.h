@@ -97,6 +97,9 @@ int bench_limits_list(const int64_t *threads, int n_threads, struct bench_limit 
  * `threads`. */
 int bench_limits_short_list(int threads, struct bench_limit **out, struct error *err) MUST_CHECK;
 
+/* Those of a GPU: read, copy and write from its memory, BF16 on matrix units and F32 from registers. */
+int bench_limits_gpu_list(struct bench_limit **out, struct error *err) MUST_CHECK;
+
 /* Takes `rounds` samples of each, `seconds` each, in interleaved rounds: a drift of the machine meets all alike. progress may be NULL. */
 bool bench_limits_measure(struct engine_prober *prober, struct bench_limit *limits, int n, int rounds, double seconds,
                           void (*progress)(void *context, int done, int total), void *context, struct error *err) MUST_CHECK;

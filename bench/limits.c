@@ -73,6 +73,23 @@ int bench_limits_short_list(int threads, struct bench_limit **out, struct error 
     return n;
 }
 
+int bench_limits_gpu_list(struct bench_limit **out, struct error *err)
+{
+    static const struct engine_probing probings[] = {{ENGINE_PROBE_READ, ENGINE_PROBE_MEMORY, NULL, 0},
+                                                     {ENGINE_PROBE_COPY, ENGINE_PROBE_MEMORY, NULL, 0},
+                                                     {ENGINE_PROBE_WRITE, ENGINE_PROBE_MEMORY, NULL, 0},
+                                                     {ENGINE_PROBE_BF16, ENGINE_PROBE_REGISTERS, NULL, 0},
+                                                     {ENGINE_PROBE_F32, ENGINE_PROBE_REGISTERS, NULL, 0}};
+    enum { N = sizeof probings / sizeof *probings };
+    struct bench_limit *list = memory_array(N, sizeof *list, "limits", err);
+    if (!list)
+        return -1;
+    for (int i = 0; i < N; i++)
+        list[i].what = probings[i];
+    *out = list;
+    return N;
+}
+
 bool bench_limits_measure(struct engine_prober *prober, struct bench_limit *limits, int n, int rounds, double seconds,
                           void (*progress)(void *context, int done, int total), void *context, struct error *err)
 {

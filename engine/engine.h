@@ -156,6 +156,8 @@ extern const char *const engine_pack_cache_names[]; // "none", "used", "built", 
 
 struct engine_facts {
     const char *backend, *isa; // "cpu", "avx512"; of a GPU the driver and the device's name, which lives as long as the engine
+    bool matrix_units;         // of a GPU: products run on them, in BF16
+    int experts_cpu;           // of a GPU: layers whose experts run on the CPU
     int threads, max_rows, n_vocab, context_length;
     size_t kv_tokens;
     uint64_t packed_bytes;      // memory that the packed weights take
@@ -273,7 +275,7 @@ enum engine_probe_place {
 struct engine_probing {
     enum engine_probe probe;
     enum engine_probe_place place;
-    const char *isa; // as in engine_options
+    const char *isa; // as in engine_options; of a GPU neither this nor threads is looked at
     int threads;     // 1 … as the prober was opened
 };
 
@@ -282,6 +284,11 @@ struct engine_probing {
 struct engine_prober;
 struct engine_prober *engine_prober_open(int threads, struct error *err) MUST_CHECK;
 void engine_prober_close(struct engine_prober *prober); // NULL is allowed
+
+/* The same of a GPU: memory (1 GiB of it or so, less where that is not free) and the units that products run on, BF16 where they are matrix
+ * units. Time is the device's own clock's; a probe is at most a quarter of a second. Where such a device can be used but not be probed, all
+ * probes are missing, with that reason. */
+struct engine_prober *engine_prober_open_gpu(const char *backend, int device, struct error *err) MUST_CHECK;
 
 /* NULL where the machine can be probed so, else why not, in words for people: it lives as long as the prober. An instruction set that this
  * machine does not have at all is an error of engine_probe, not a reason. prober may be NULL for ENGINE_PROBE_REGISTERS. */

@@ -31,6 +31,7 @@ struct benching {
     int n, repeats, warmups;
     struct bench_workload deepest; // most sequences, most depth
     struct bench_depths *depths;   // NULL: none is deep
+    struct engine_prober *prober;  // NULL: none is open
     struct bench_beside beside;    // without a prober: limits are not probed
     const char *not_probed;        // why not; NULL: they are
     double copy_bytes_per_s;       // 0: not probed

@@ -18,6 +18,9 @@ static const double probe_seconds = 0.015;
 static enum engine_probe unit_of(const struct benching *b, bool exact)
 {
     const char *type = b->o.info.quantisation;
+    struct engine_facts facts = engine_facts(b->o.engine);
+    if (strcmp(facts.backend, "cpu") != 0)
+        return facts.matrix_units ? ENGINE_PROBE_BF16 : ENGINE_PROBE_F32;
     struct engine_probing bf16 = {ENGINE_PROBE_BF16, ENGINE_PROBE_REGISTERS, b->beside.isa, 1};
     if (strcmp(type, "BF16") == 0 && !exact && !engine_probe_missing(NULL, &bf16))
         return ENGINE_PROBE_BF16;
@@ -82,8 +85,8 @@ static bool measure_all(struct benching *b, struct error *err)
 
 /* The lists of options that configurations are combined from. */
 struct lists {
-    int64_t prompts[MAX_VALUES], batches[MAX_VALUES], threads[MAX_VALUES], depths[MAX_VALUES], generate;
-    int n_prompts, n_batches, n_threads, n_depths;
+    int64_t prompts[MAX_VALUES], batches[MAX_VALUES], prompt_batches[MAX_VALUES], threads[MAX_VALUES], depths[MAX_VALUES], generate;
+    int n_prompts, n_batches, n_prompt_batches, n_threads, n_depths;
 };
 
 static bool read_lists(const struct cli *cli, struct lists *l, struct error *err)
@@ -92,6 +95,8 @@ static bool read_lists(const struct cli *cli, struct lists *l, struct error *err
     snprintf(all, sizeof all, "%d", processors_available());
     return (l->n_prompts = cli_numbers(cli, "prompt", 0, 1 << 20, "512", l->prompts, MAX_VALUES, err)) > 0 &&
            (l->n_batches = cli_numbers(cli, "batch", 1, 4096, "1", l->batches, MAX_VALUES, err)) > 0 &&
+           (l->n_prompt_batches =
+                cli_numbers(cli, "prompt-batch", 1, 4096, cli_text(cli, "batch", "1"), l->prompt_batches, MAX_VALUES, err)) > 0 &&
            (l->n_threads = cli_numbers(cli, "threads", 1, 1024, all, l->threads, MAX_VALUES, err)) > 0 &&
            (l->n_depths = cli_numbers(cli, "depth", 0, 1 << 20, "0", l->depths, MAX_VALUES, err)) > 0 &&
            cli_number(cli, "generate", 0, 1 << 20, 64, &l->generate, err);
@@ -122,16 +127,17 @@ static bool combine(struct benching *b, struct lists *l, bool apart, struct erro
         return error_set(err, ERROR_INPUT, "--apart with %d prompts: at most %d", MAX_VALUES, MAX_VALUES - 1);
     if (!decodes)
         l->prompts[l->n_prompts++] = 0;
-    size_t n = (size_t)l->n_prompts * (size_t)l->n_batches * (size_t)l->n_threads * (size_t)l->n_depths;
+    int n_batches = l->n_batches > l->n_prompt_batches ? l->n_batches : l->n_prompt_batches;
+    size_t n = (size_t)l->n_prompts * (size_t)n_batches * (size_t)l->n_threads * (size_t)l->n_depths;
     if (!(b->configurations = memory_array(n, sizeof *b->configurations, "configurations", err)))
         return false;
     for (int d = 0; d < l->n_depths; d++)
         for (int p = 0; p < l->n_prompts; p++)
-            for (int s = 0; s < l->n_batches; s++)
+            for (int s = 0; s < (apart && l->prompts[p] ? l->n_prompt_batches : l->n_batches); s++)
                 for (int t = 0; t < l->n_threads; t++) {
                     struct bench_workload w = {.prompt_tokens = (int)l->prompts[p],
                                                .generate_tokens = apart && l->prompts[p] ? 0 : (int)l->generate,
-                                               .batch = (int)l->batches[s],
+                                               .batch = (int)(apart && l->prompts[p] ? l->prompt_batches : l->batches)[s],
                                                .threads = (int)l->threads[t],
                                                .depth = (int)l->depths[d],
                                                .seed = 1};
@@ -177,6 +183,25 @@ static bool probe_copy(struct benching *b, struct error *err)
     return true;
 }
 
+/* Of the device that computes. A GPU of which parts run elsewhere, or that cannot be probed, has no limits. */
+static bool open_prober(struct cli *cli, struct benching *b, struct error *err)
+{
+    struct engine_probing reading = {ENGINE_PROBE_READ, ENGINE_PROBE_MEMORY, b->beside.isa, 1};
+    struct engine_facts facts = engine_facts(b->o.engine);
+    int64_t device;
+    if (strcmp(facts.backend, "cpu") == 0)
+        return (b->prober = b->beside.prober = engine_prober_open(b->deepest.threads, err)) != NULL;
+    if (facts.experts_cpu) {
+        b->not_probed = "experts run on the CPU: the limits of a GPU are not this model's";
+        return true;
+    }
+    if (!cli_number(cli, "device", 0, 1023, 0, &device, err) || !(b->prober = engine_prober_open_gpu(facts.backend, (int)device, err)))
+        return false;
+    b->not_probed = engine_probe_missing(b->prober, &reading);
+    b->beside.prober = b->not_probed ? NULL : b->prober;
+    return true;
+}
+
 static bool prepare(struct cli *cli, struct benching *b, struct error *err)
 {
     struct lists lists;
@@ -186,16 +211,17 @@ static bool prepare(struct cli *cli, struct benching *b, struct error *err)
         return false;
     b->repeats = (int)repeats;
     b->warmups = (int)warmups;
+    if (cli_text(cli, "prompt-batch", NULL) && !cli_flag(cli, "apart"))
+        return error_set(err, ERROR_INPUT, "--prompt-batch is for prompts that are measured --apart from decode");
     if (!combine(b, &lists, cli_flag(cli, "apart"), err) || !open_for_all(cli, b, err))
         return false;
     b->beside = (struct bench_beside){.isa = engine_facts(b->o.engine).isa, .seconds = probe_seconds};
-    b->not_probed = cli_flag(cli, "no-limits")                              ? bench_no_limits
-                    : strcmp(engine_facts(b->o.engine).backend, "cpu") != 0 ? "the limits of a GPU are not probed"
-                                                                            : NULL;
-    if (!b->not_probed && !(b->beside.prober = engine_prober_open(b->deepest.threads, err)))
-        return false;
     b->beside.unit = unit_of(b, cli_flag(cli, "exact"));
-    return !b->beside.prober || probe_copy(b, err);
+    if (cli_flag(cli, "no-limits"))
+        b->not_probed = bench_no_limits;
+    else if (!open_prober(cli, b, err))
+        return false;
+    return !b->beside.prober || strcmp(engine_facts(b->o.engine).backend, "cpu") != 0 || probe_copy(b, err);
 }
 
 static int run(struct cli *cli, struct error *err)
@@ -211,7 +237,7 @@ static int run(struct cli *cli, struct error *err)
         for (int p = 0; p < 2; p++)
             free(b.configurations[i].samples[p]);
     free(b.configurations);
-    engine_prober_close(b.beside.prober);
+    engine_prober_close(b.prober);
     bench_depths_close(b.depths);
     open_close(&b.o);
     return 0;
@@ -234,6 +260,7 @@ const struct cli_verb verb_bench = {
                 {"threads", 't', "N,…", "threads (every CPU that it may use)"},
                 {"depth", 0, "N,…", "tokens already in each sequence (0)"},
                 {"apart", 0, NULL, "decode starts at the depth, not behind the prompt"},
+                {"prompt-batch", 0, "N,…", "with --apart, sequences at once of prompts (those of --batch)"},
                 {"repeats", 'r', "N", "repeats (5)"},
                 {"warmup", 0, "N", "repeats before that are dropped (1)"},
                 {"no-limits", 0, NULL, "do not probe the machine's limits"},

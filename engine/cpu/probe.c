@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/prober.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 
 enum { PIECE = 1 << 20, LEAST_MEMORY = 256 << 20, GRAIN = 8192, ROUNDS = 20000 };
 
-struct engine_prober {
+struct cpu_prober {
+    struct engine_prober base;
     struct pool *pool;
     uint8_t *bytes; // [n_bytes], a part for each thread
     size_t n_bytes;
@@ -49,7 +51,7 @@ static size_t cache_bytes(int level)
 
 /* Bytes of each thread's part, in whole grains; 0: there is no such place for so many threads. Half of a cache leaves room for what else is
  * in it; a share of L3 that L2 could hold would tell of L2. */
-static size_t part_bytes(const struct engine_prober *prober, enum engine_probe_place place, int threads)
+static size_t part_bytes(const struct cpu_prober *prober, enum engine_probe_place place, int threads)
 {
     size_t part = place == ENGINE_PROBE_L2 ? prober->l2_bytes / 2 : prober->l3_bytes / 2 / (size_t)threads;
     if (place == ENGINE_PROBE_MEMORY)
@@ -70,8 +72,9 @@ static bool counts_operations(const struct engine_probing *what)
     return what->probe >= ENGINE_PROBE_INT8;
 }
 
-const char *engine_probe_missing(const struct engine_prober *prober, const struct engine_probing *what)
+const char *cpu_probe_missing(const struct engine_prober *base, const struct engine_probing *what)
 {
+    const struct cpu_prober *prober = (const struct cpu_prober *)base;
     const struct cpu_kernels *kernels = kernels_of(what);
     if (counts_operations(what) && kernels && !kernels->probes->from_registers[what->probe - ENGINE_PROBE_INT8])
         return "this instruction set has no such unit";
@@ -84,7 +87,7 @@ const char *engine_probe_missing(const struct engine_prober *prober, const struc
 }
 
 struct probing {
-    struct engine_prober *prober;
+    struct cpu_prober *prober;
     const struct cpu_probes *probes;
     const struct engine_probing *what;
     uint64_t ns;
@@ -129,14 +132,15 @@ static void probe_thread(void *context, int thread, int threads)
     p->prober->rates[thread] = done * 1e9 / (double)(now - began);
 }
 
-bool engine_probe(struct engine_prober *prober, const struct engine_probing *what, double seconds, double *rate_per_s, struct error *err)
+static bool cpu_probe(struct engine_prober *base, const struct engine_probing *what, double seconds, double *rate_per_s, struct error *err)
 {
+    struct cpu_prober *prober = (struct cpu_prober *)base;
     const struct cpu_kernels *kernels = cpu_kernels_choose(what->isa, err);
     if (!kernels)
         return false;
     if (what->threads < 1 || what->threads > pool_threads_open(prober->pool))
         return error_set(err, ERROR_INPUT, "a probe with %d threads: 1 … %d are there", what->threads, pool_threads_open(prober->pool));
-    const char *missing = engine_probe_missing(prober, what);
+    const char *missing = cpu_probe_missing(base, what);
     if (missing)
         return error_set(err, ERROR_INPUT, "this cannot be probed: %s", missing);
     struct probing probing = {.prober = prober, .probes = kernels->probes, .what = what, .ns = (uint64_t)(seconds * 1e9)};
@@ -152,43 +156,44 @@ bool engine_probe(struct engine_prober *prober, const struct engine_probing *wha
  * numbers in every format. */
 static void fill(void *context, int thread, int threads)
 {
-    struct engine_prober *prober = context;
+    struct cpu_prober *prober = context;
     size_t part = prober->n_bytes / (size_t)threads;
     memset(prober->bytes + part * (size_t)thread, 1, part);
 }
 
+static void cpu_prober_close(struct engine_prober *base)
+{
+    struct cpu_prober *prober = (struct cpu_prober *)base;
+    if (prober->bytes)
+        munmap(prober->bytes, prober->n_bytes);
+    pool_close(prober->pool);
+    free(prober->rates);
+    free(prober);
+}
+
+static const struct prober_ops ops = {.close = cpu_prober_close, .missing = cpu_probe_missing, .probe = cpu_probe};
+
 struct engine_prober *engine_prober_open(int threads, struct error *err)
 {
-    struct engine_prober *prober = memory_array(1, sizeof *prober, "a prober", err);
+    struct cpu_prober *prober = memory_array(1, sizeof *prober, "a prober", err);
     if (!prober)
         return NULL;
-    *prober = (struct engine_prober){.l2_bytes = cache_bytes(2), .l3_bytes = cache_bytes(3)};
+    *prober = (struct cpu_prober){.base.ops = &ops, .l2_bytes = cache_bytes(2), .l3_bytes = cache_bytes(3)};
     size_t beyond = 8 * prober->l3_bytes, least = (size_t)threads * 2 * PIECE > LEAST_MEMORY ? (size_t)threads * 2 * PIECE : LEAST_MEMORY;
     prober->n_bytes = (beyond > least ? beyond : least) / PIECE * PIECE;
     void *bytes = mmap(NULL, prober->n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (bytes == MAP_FAILED) {
         error_set_errno(err, "no memory for probes, %zu bytes", prober->n_bytes);
-        engine_prober_close(prober);
+        cpu_prober_close(&prober->base);
         return NULL;
     }
     prober->bytes = bytes;
     (void)madvise(bytes, prober->n_bytes, MADV_HUGEPAGE);
     prober->rates = memory_array((size_t)threads, sizeof *prober->rates, "a prober", err);
     if (!prober->rates || !(prober->pool = pool_open(threads, err))) {
-        engine_prober_close(prober);
+        cpu_prober_close(&prober->base);
         return NULL;
     }
     pool_run(prober->pool, fill, prober);
-    return prober;
-}
-
-void engine_prober_close(struct engine_prober *prober)
-{
-    if (!prober)
-        return;
-    if (prober->bytes)
-        munmap(prober->bytes, prober->n_bytes);
-    pool_close(prober->pool);
-    free(prober->rates);
-    free(prober);
+    return &prober->base;
 }

@@ -226,7 +226,7 @@ static bool make_room(struct gpu *gpu, struct error *err)
 
 /* Matrix units where the device has them and floats are not asked for. $JEOUL_GPU=mma has them used anyway, emulated
  * where there are none: for tests, and for AMD's, which nobody has measured. */
-static bool choose_products(struct gpu *gpu, bool exact, struct error *err)
+bool gpu_choose_products(struct gpu *gpu, bool exact, struct error *err)
 {
     const char *forced = getenv("JEOUL_GPU");
     bool mma = forced && strcmp(forced, "mma") == 0;
@@ -245,6 +245,17 @@ static bool check_rows(const struct backend_limits *l, struct error *err)
            error_set(err, ERROR_INPUT, "a step of %d rows: on a GPU this model's may have %lld at most", l->max_rows, (long long)most);
 }
 
+bool gpu_open_device(struct gpu *gpu, const char *driver, int device, struct error *err)
+{
+    gpu->driver = gpu_driver_named(driver);
+    gpu->device = device;
+    int devices = gpu->driver->load(gpu->driver, err) ? gpu->driver->count(gpu->driver, err) : -1;
+    if (devices == 0)
+        return error_set(err, ERROR_INPUT, "%s has no devices; needed: %s", gpu->driver->name, gpu->driver->libraries);
+    return devices > 0 && gpu->driver->describe(gpu->driver, device, &gpu->facts, err) &&
+           (gpu->context = gpu->driver->open(gpu->driver, device, err)) != NULL;
+}
+
 struct backend *gpu_backend_open(const struct engine_options *options, const struct backend_limits *limits, struct error *err)
 {
     struct gpu *gpu = memory_array(1, sizeof *gpu, "backend", err);
@@ -252,16 +263,10 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
         return NULL;
     gpu->base.ops = &gpu_ops;
     gpu->limits = *limits;
-    gpu->device = options->device;
     gpu->experts_cpu = options->experts_cpu;
     gpu->upload_threads = processors_available();
-    gpu->driver = gpu_driver_named(options->backend);
-    int devices = check_rows(limits, err) && gpu->driver->load(gpu->driver, err) ? gpu->driver->count(gpu->driver, err) : -1;
-    if (devices == 0)
-        error_set(err, ERROR_INPUT, "%s has no devices; needed: %s", gpu->driver->name, gpu->driver->libraries);
-    if (devices > 0 && gpu->driver->describe(gpu->driver, gpu->device, &gpu->facts, err) &&
-        (gpu->context = gpu->driver->open(gpu->driver, gpu->device, err)) && choose_products(gpu, options->exact, err) &&
-        gpu_open_rows(gpu, err) && make_room(gpu, err) && gpu_cpu_open(gpu, options, err))
+    if (check_rows(limits, err) && gpu_open_device(gpu, options->backend, options->device, err) &&
+        gpu_choose_products(gpu, options->exact, err) && gpu_open_rows(gpu, err) && make_room(gpu, err) && gpu_cpu_open(gpu, options, err))
         return &gpu->base;
     gpu_close(&gpu->base);
     return NULL;
@@ -269,9 +274,12 @@ struct backend *gpu_backend_open(const struct engine_options *options, const str
 
 struct engine_facts gpu_backend_facts(const struct backend *backend)
 {
+    enum { MATRICES = 3 }; // of a layer's experts
     const struct gpu *gpu = (const struct gpu *)backend;
     return (struct engine_facts){.backend = gpu->driver->name,
                                  .isa = gpu->facts.name,
+                                 .matrix_units = gpu->mma,
+                                 .experts_cpu = gpu->experts_cpu / MATRICES,
                                  .threads = 1,
                                  .packed_bytes = gpu->weight_bytes,
                                  .packed_from_bytes = gpu->packed_from_bytes,

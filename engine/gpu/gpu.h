@@ -1,5 +1,6 @@
 /* The GPU backend's own structures, shared by its files: backend.c (life), queue.c (launches), program.c and compile.c
- * (kernels), planes.c, upload.c and weights.c (matrices), rows.c, product.c, attention.c (operations), fuse.c (several in one launch).
+ * (kernels), planes.c, upload.c and weights.c (matrices), rows.c, product.c, attention.c (operations), fuse.c (several in one launch),
+ * probe.c (the device's limits).
  *
  * Operations only add launches to a list; the list is given to the driver when something has to be written or read. An operation that the
  * driver refuses ends all later ones: they do nothing, and the step that is under way fails with the first reason. */
@@ -233,6 +234,10 @@ static inline struct gpu_arg gpu_float(float value)
     return (struct gpu_arg){.bits = u.bits, .bytes = 4};
 }
 
+/* backend.c */
+bool gpu_open_device(struct gpu *, const char *driver, int device, struct error *) MUST_CHECK; // driver, facts and context
+bool gpu_choose_products(struct gpu *, bool exact, struct error *) MUST_CHECK;                 // mma
+
 /* queue.c */
 #define GPU_ARGS(...) (const struct gpu_arg[]){__VA_ARGS__}, sizeof((const struct gpu_arg[]){__VA_ARGS__}) / sizeof(struct gpu_arg)
 void gpu_run(struct gpu *, uint64_t kernel, uint32_t threads, const uint32_t groups[3], const struct gpu_arg *args, size_t n_args);
@@ -268,6 +273,9 @@ bool gpu_open_rows(struct gpu *, struct error *) MUST_CHECK;
 bool gpu_open_attention(struct gpu *, struct error *) MUST_CHECK;                            // for gpu->kv
 bool gpu_open_format(struct gpu *, const struct tensor_format *, struct error *) MUST_CHECK; // nothing to do where it is open
 void gpu_close_programs(struct gpu *);
+enum { GPU_LIMIT_READ, GPU_LIMIT_COPY, GPU_LIMIT_WRITE, GPU_LIMIT_FLOAT, GPU_LIMIT_MMA }; // the last where gpu.mma is
+bool gpu_open_limits(struct gpu *, struct gpu_program *, struct error *) MUST_CHECK;
+void gpu_close_program(struct gpu *, struct gpu_program *);
 
 /* planes.c: the layout of kernels/formats.cl, in which a matrix is its codes, their high bits, scales and steps */
 enum { GPU_PLANES = 4 };

@@ -74,7 +74,13 @@ bool gpu_open_format(struct gpu *gpu, const struct tensor_format *format, struct
     return open_program(gpu, p, units ? &gpu_source_product : &gpu_source_dot, &o, 0, names, gpu->mma ? GPU_PRODUCTS : GPU_MMA_8, err);
 }
 
-static void close_program(struct gpu *gpu, struct gpu_program *p)
+bool gpu_open_limits(struct gpu *gpu, struct gpu_program *p, struct error *err)
+{
+    static const char *const names[] = {"limit_read", "limit_copy", "limit_write", "limit_float", "limit_mma"};
+    return open_program(gpu, p, &gpu_source_limits, &(struct gpu_options){.n = 0}, 0, names, gpu->mma ? 5 : 4, err);
+}
+
+void gpu_close_program(struct gpu *gpu, struct gpu_program *p)
 {
     for (size_t i = 0; i < sizeof p->kernels / sizeof *p->kernels; i++)
         if (p->kernels[i])
@@ -86,8 +92,8 @@ static void close_program(struct gpu *gpu, struct gpu_program *p)
 
 void gpu_close_programs(struct gpu *gpu)
 {
-    close_program(gpu, &gpu->rows);
-    close_program(gpu, &gpu->attention);
+    gpu_close_program(gpu, &gpu->rows);
+    gpu_close_program(gpu, &gpu->attention);
     for (int i = 0; i < GPU_FORMATS; i++)
-        close_program(gpu, &gpu->formats[i]);
+        gpu_close_program(gpu, &gpu->formats[i]);
 }

@@ -28,6 +28,11 @@ check "prefill carries its MFU, decode its MBU, each with the limits beside it" 
         and (.roofline.bound | IN("read", "operations")))' bench.json
 check "apart, decode and prefill begin at the same depths" jq -e '
     [.results[] | select(.batch == 3) | [.phase, .depth, .tokens]] | sort == [["decode", 0, 4], ["decode", 100, 4], ["prefill", 0, 64], ["prefill", 100, 64]]' bench.json
+"$JEOUL" bench -m b.gguf -p 8,16 -n 2 -b 1,2,3 --prompt-batch 1,4 --apart -r 1 --no-limits --json >batches.json
+check "apart, prompts have batches of their own" jq -e '
+    [.results[] | [.phase, .tokens, .batch]] == [["prefill", 8, 1], ["prefill", 8, 4], ["prefill", 16, 1], ["prefill", 16, 4],
+        ["decode", 2, 1], ["decode", 2, 2], ["decode", 2, 3]]' batches.json
+refuse 2 'measured --apart' "$JEOUL" bench -m b.gguf --prompt-batch 1
 # Which limit binds differs from sample to sample where two CPUs may share a core, so each is set beside its own two.
 check "a decode sample's MBU and share of the roofline are of its own limits" jq -e '
     def near($a; $b): ($a - $b) | fabs < 1e-9 * $b;

@@ -96,6 +96,32 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
         check "a driver without any kernels is of no use" says 'none are built in: libnvrtc.so.13 has no' bare ok driver cuda reason
         refuse 2 'no nvcc when jeoul was made; to compile them now: libnvrtc.so.13 has no' bare ok "$JEOUL" logits -m counted.gguf "${here[@]}"
     fi
+    check "a GPU's limits are read, copy, write, BF16 on matrix units and F32" bash -c 'mock ok "$JEOUL" roofline --backend cuda --device 1 --rounds 3 --seconds 0.03 --json |
+        jq -e ".schema == \"jeoul/roofline/1\" and .backend == \"cuda\" and .device == 1 and .isas == []
+            and [.limits[].metric] == [\"read_bandwidth\", \"copy_bandwidth\", \"write_bandwidth\", \"bf16_peak\", \"f32_peak\"]
+            and all(.limits[]; .threads == null and .isa == null and .n == 3 and .min > 0 and .min <= .median and .median <= .max and .reason == null)"'
+    # a pass of the mock is a millisecond; a quarter of its 1 GiB is two pieces, of seven steps of all threads each
+    check "bytes over the device's time: a copy counts those that it reads and those that it writes" bash -c 'mock ok "$JEOUL" roofline --backend cuda --rounds 1 --seconds 0.03 --json |
+        jq -e "[.limits[:3][].median] == [1, 2, 1 | . * 7 * 1056 * 256 * 64 * 1000]"'
+    check "all memory of the device is freed after probes" grep -qx 'left 0' mock.log
+    check "without events each limit is null, with the driver's answer" bash -c 'mock untimed "$JEOUL" roofline --backend cuda --json |
+        jq -e "all(.limits[]; .median == null and (.reason | contains(\"an event failed with 801\")))"'
+    check "and so are a bench's shares of them" bash -c 'mock untimed "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 2 -r 2 --backend cuda --json |
+        jq -e "all(.results[]; .mfu == null and .mbu == null and (.limit_reason | contains(\"an event failed with 801\")))"' "$gpu"
+    refuse 1 'CUDA_ERROR_ILLEGAL_ADDRESS' mock lost "$JEOUL" roofline --backend cuda
+    refuse 2 'has no devices' mock none "$JEOUL" roofline --backend cuda
+    refuse 2 "--threads are the CPU's" mock ok "$JEOUL" roofline --backend cuda -t 2
+    check "a bench on matrix units has the limits of those and of memory, and shares of them" bash -c 'mock ok "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 2 -r 2 --backend cuda --json |
+        jq -e "[.results[] | .mfu // .mbu] | length == 2 and all(. > 0)"' "$gpu"
+    check "in float, of the float unit" bash -c 'mock ok "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 0 -r 2 --exact --backend cuda --json | jq -e ".results[0].limit_f32_gop_per_s.median > 0"' "$gpu"
+    check "experts on the CPU have no limits of a GPU" bash -c 'mock ok "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 0 -r 1 --experts-cpu 1 --backend cuda --json |
+        jq -e ".results[0] | .mfu == null and (.limit_reason | contains(\"experts run on the CPU\"))"' "$gpu"
+    mock ok "$root/bench/gpu-selftest" --shapes '^tiny' -o selftest.json 2>selftest.err # the mock computes nothing: no golden is met
+    check "a self-test has ceilings, and every phase of its shapes from one load" jq -e '
+        .ceilings.reason == null and (.ceilings.value.limits | length == 5) and (.goldens | length > 20) and (.sanitizer | has("reason"))
+        and (.shapes | length == 1) and .shapes[0].reason == null
+        and ([.shapes[0].value.results[] | [.phase, .tokens, .batch]] == [["prefill", 512, 1], ["prefill", 2048, 1], ["decode", 128, 1], ["decode", 128, 8], ["decode", 128, 64]])
+        and all(.shapes[0].value.results[]; (.mfu // .mbu) > 0)' selftest.json
     unset MOCK_CUDA_LOG
     check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc
 
@@ -131,7 +157,11 @@ if [ "$(driver opencl available)" = true ]; then
     export POCL_CACHE_DIR="${HOME:-$PWD}/.cache/pocl/kcache" # where the units' runs left the same kernels
     check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
     check "verify with experts on the CPU" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl --experts-cpu 1
-    check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results[0] | tostring | test(\"limits of a GPU\")) and all(.results[]; .device_share > 0 and .device_share <= 1.01)"' "$gpu"
+    check "bench on OpenCL" bash -c '"$JEOUL" bench -m "$0/model.gguf" -p 16 -n 4 -r 1 --backend opencl --json | jq -e ".backend == \"opencl\" and (.results | length == 2) and all(.results[]; (.mfu // .mbu) > 0 and .limit_f32_gop_per_s.median > 0 and .limit_reason == null and .device_share > 0 and .device_share <= 1.01)"' "$gpu"
+    check "roofline on OpenCL" bash -c '"$JEOUL" roofline --backend opencl --rounds 1 --seconds 0.001 --json |
+        jq -e "[.limits[] | select(.reason == null) | .metric] == [\"read_bandwidth\", \"copy_bandwidth\", \"write_bandwidth\", \"f32_peak\"]
+            and (.limits[3] | .median == null and (.reason | contains(\"no matrix units\")))"'
+    check "its table fits 80 columns" bash -c '"$JEOUL" roofline --backend opencl --rounds 1 --seconds 0.001 | LC_ALL=C.UTF-8 awk "length(\$0) > 80 {exit 1} END {exit NR != 6}"'
     one=(eval -m "$gpu/model.gguf" --tasks builtin_ko_particles --limit 2 --json --resume gpu.journal)
     check "eval on OpenCL" bash -c '"$JEOUL" "$@" --backend opencl | jq -e ".system.backend == \"opencl\" and .system.experts_cpu == 0"' eval "${one[@]}"
     refuse 2 'another model, data or options' "$JEOUL" "${one[@]}"
