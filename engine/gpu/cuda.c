@@ -144,7 +144,4 @@ const struct gpu_driver gpu_cuda = {.name = "cuda",
                                         "libcuda.so.1 (the driver's), and for kernels that are not built in libnvrtc.so.13, .12 or .11.2",
                                     .twin = &cuda,
                                     .images = gpu_images,
-                                    TWIN_DRIVER,
-                                    .graph_new = twin_graph_new,
-                                    .graph_run = twin_graph_run,
-                                    .graph_free = twin_graph_free};
+                                    TWIN_DRIVER};

@@ -41,11 +41,13 @@ void *gpu_library_open(const char *const *names, const struct gpu_symbol *symbol
             error_set(err, ERROR_INPUT, "%s: %s", name, why);
         return NULL;
     }
-    for (size_t i = 0; i < n_symbols; i++)
-        if (!(*symbols[i].function = dlsym(library, symbols[i].name))) {
+    for (size_t i = 0; i < n_symbols; i++) {
+        bool optional = symbols[i].name[0] == '?';
+        if (!(*symbols[i].function = dlsym(library, symbols[i].name + optional)) && !optional) {
             error_set(err, ERROR_INPUT, "%s has no %s: it is too old, or no driver", name, symbols[i].name);
             dlclose(library);
             return NULL;
         }
+    }
     return library;
 }

@@ -81,7 +81,8 @@ struct gpu_driver {
     bool (*stamp)(struct gpu_context *, size_t number, struct error *);
     bool (*between)(struct gpu_context *, size_t from, size_t to, double *ns, struct error *);
 
-    /* A list of launches as one graph; NULL where the driver has none. */
+    /* A list of launches as one graph; NULL where the driver has none. graph_new is 0 without an error where this release of it has none.
+     */
     uint64_t (*graph_new)(struct gpu_context *, const struct gpu_launch *, size_t n, struct error *);
     bool (*graph_run)(struct gpu_context *, uint64_t graph, struct error *);
     void (*graph_free)(struct gpu_context *, uint64_t graph);
@@ -92,13 +93,13 @@ extern const struct gpu_driver gpu_opencl, gpu_cuda, gpu_hip;
 const struct gpu_driver *gpu_driver_named(const char *name); // NULL: no such driver
 const struct gpu_driver *gpu_driver_at(size_t index);        // NULL past the end
 
-/* The functions of a library by name. */
+/* The functions of a library by name; "?name": NULL where the library doesn't have it. */
 struct gpu_symbol {
     const char *name;
     void **function;
 };
 
-/* Opens the first of the libraries (a NULL-terminated list) that is there and finds all symbols in it. NULL with ERROR_INPUT: the message
+/* Opens the first of the libraries (a NULL-terminated list) that is there and finds the symbols in it. NULL with ERROR_INPUT: the message
  * names the library and what the loader said, or the symbol that is missing. */
 void *gpu_library_open(const char *const *names, const struct gpu_symbol *symbols, size_t n_symbols, struct error *err) MUST_CHECK;
 

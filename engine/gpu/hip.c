@@ -1,4 +1,5 @@
-/* HIP's module interface by dlopen, and hipRTC for its kernels: CUDA's interface under other names. */
+/* HIP's module interface by dlopen, and hipRTC for its kernels: CUDA's interface under other names. Releases without graphs are used too:
+ * launches are single there. */
 #include "engine/gpu/twins.h"
 
 #include <stdio.h>
@@ -86,6 +87,12 @@ static const struct gpu_symbol driver_symbols[] = {
     {"hipModuleUnload", (void **)&hip.f.module_unload},
     {"hipModuleGetFunction", (void **)&hip.f.function_get},
     {"hipModuleLaunchKernel", (void **)&hip.f.launch},
+    {"?hipStreamBeginCapture", (void **)&hip.f.capture_begin},
+    {"?hipStreamEndCapture", (void **)&hip.f.capture_end},
+    {"?hipGraphInstantiateWithFlags", (void **)&hip.f.graph_instantiate}, // the youngest of them
+    {"?hipGraphLaunch", (void **)&hip.f.graph_launch},
+    {"?hipGraphExecDestroy", (void **)&hip.f.graph_executable_free},
+    {"?hipGraphDestroy", (void **)&hip.f.graph_free},
 };
 
 static const char *const compiler_names[] = {"libhiprtc.so",
@@ -115,5 +122,4 @@ static struct twin hip = {
     .details = details,
     .options = options};
 
-/* Graphs are left to CUDA: HIP's older versions have no instantiation by flags, and none could be tried. */
 const struct gpu_driver gpu_hip = {.name = "hip", .libraries = "libamdhip64.so and libhiprtc.so (ROCm)", .twin = &hip, TWIN_DRIVER};

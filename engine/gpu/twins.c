@@ -288,12 +288,17 @@ bool twin_between(struct gpu_context *c, size_t from, size_t to, double *ns, str
     return ok;
 }
 
+static bool has_graphs(const struct twin_functions *f)
+{
+    return f->capture_begin && f->capture_end && f->graph_instantiate && f->graph_launch && f->graph_executable_free && f->graph_free;
+}
+
 uint64_t twin_graph_new(struct gpu_context *c, const struct gpu_launch *launches, size_t n, struct error *err)
 {
     enum { RELAXED = 2 };
     struct twin *t = c->twin;
     twin_handle graph = NULL, executable = NULL;
-    if (!use(c, err) || !check(t, "beginning a graph", t->f.capture_begin(c->stream, RELAXED), err))
+    if (!has_graphs(&t->f) || !use(c, err) || !check(t, "beginning a graph", t->f.capture_begin(c->stream, RELAXED), err))
         return 0;
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)

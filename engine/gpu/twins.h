@@ -33,6 +33,7 @@ struct twin_functions {
     int (*event_free)(twin_handle);
     int (*event_record)(twin_handle, twin_handle stream);
     int (*event_between)(float *ms, twin_handle from, twin_handle to);
+    /* graphs: all of these, or none is used */
     int (*capture_begin)(twin_handle stream, int mode);
     int (*capture_end)(twin_handle stream, twin_handle *graph);
     int (*graph_instantiate)(twin_handle *executable, twin_handle graph, unsigned long long flags);
@@ -81,7 +82,8 @@ struct twin {
     .describe = twin_describe, .open = twin_open, .close = twin_close, .compile = twin_compile, .program_load = twin_program_load,         \
     .program_free = twin_program_free, .kernel = twin_kernel, .kernel_free = twin_kernel_free, .free_bytes = twin_free_bytes,              \
     .memory_new = twin_memory_new, .memory_free = twin_memory_free, .write = twin_write, .read = twin_read, .clear = twin_clear,           \
-    .launch = twin_launch, .finish = twin_finish, .stamp = twin_stamp, .between = twin_between
+    .launch = twin_launch, .finish = twin_finish, .stamp = twin_stamp, .between = twin_between, .graph_new = twin_graph_new,               \
+    .graph_run = twin_graph_run, .graph_free = twin_graph_free
 
 bool twin_load(const struct gpu_driver *, struct error *);
 bool twin_load_compiler(const struct gpu_driver *, struct error *);

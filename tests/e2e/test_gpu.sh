@@ -125,6 +125,18 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     unset MOCK_CUDA_LOG
     check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc
 
+    # HIP: the same mock under its names, of a release with graphs and of one without
+    hip() { # NAME OPTIONS…: of gcc
+        mkdir "$1" && gcc -shared -fPIC -w "${@:2}" -o "$1/libamdhip64.so" "$root/tests/mock/hip.c" && cp "$1/libamdhip64.so" "$1/libhiprtc.so" &&
+            MOCK_CUDA_LOG=$PWD/$1.log MOCK_CUDA=ok LD_LIBRARY_PATH=$PWD/$1 "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --chunk 1 -o x.f32 --backend hip
+    }
+    check "a model runs on HIP's mock" hip hip
+    check "and on one that is too old for graphs" hip hip-old -DWITHOUT_GRAPHS
+    check "steps of decoding are graphs on HIP too" bash -c 'read -r _ n < <(grep graph_launches hip.log) && [ "$n" -ge 36 ] && read -r _ n < <(grep ^graphs hip.log) && [ "$n" -le 3 ]'
+    check "a HIP without graphs launches one by one, and as many" bash -c 'grep -qx "graph_launches 0" hip-old.log && grep -qx "captured 0" hip-old.log && [ "$(grep ^kernels hip.log)" = "$(grep ^kernels hip-old.log)" ]'
+    check "both free the device's memory" [ "$(sort -u <(grep left hip.log) <(grep left hip-old.log))" = "left 0" ]
+    refuse 2 'has no devices' env MOCK_CUDA=none LD_LIBRARY_PATH="$PWD/hip" "$JEOUL" roofline --backend hip
+
     # a plan whose cells run on the CPU, on a GPU, and on one that is lost
     cp mock/libcuda.so.1 mock/libnvidia-ml.so.1
     printf '{"schema": "jeoul/plan/1", "name": "gpu", "limits": false, "models": [{"id": "t", "file": "%s"}],
