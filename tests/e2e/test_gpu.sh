@@ -14,6 +14,9 @@ if [ "$(driver cuda available)" = false ]; then
     check "a library that is not there is named" says "libcuda.so.1" driver cuda reason
     refuse 2 'libcuda.so.1' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend cuda
 fi
+if [ "$(driver hip available)" = false ]; then
+    check "that of HIP too" says "libamdhip64.so" driver hip reason
+fi
 refuse 2 'nothing is measured: cuda, device 77' "$root/bench/gpu-selftest" --device 77 --quick
 refuse 2 'cpu, cuda, hip and opencl are there' "$JEOUL" generate -m "$gpu/model.gguf" -p a --backend tpu
 stub=$(find /usr/local/cuda*/lib64/stubs /usr/lib/*/stubs -name libcuda.so 2>/dev/null | head -1)
@@ -40,6 +43,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     export MOCK_CUDA_LOG=$PWD/mock.log
     check "the toolkit's stub is told from a driver" says 'stub' mock stub driver cuda reason
     refuse 2 "the toolkit's stub" mock stub "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
+    check "a library that does not belong to the kernel's module is told" says 'of different versions' mock mismatch driver cuda reason
     check "a driver without devices is told" says 'no devices' mock none driver cuda reason
     refuse 2 'has no devices' mock none "$JEOUL" logits -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" -o x.f32 --backend cuda
     check "a driver that crashes is told, and the others are asked" bash -c 'mock crash "$JEOUL" system --json | jq -e "(.drivers | length == 3) and (.drivers[] | select(.driver == \"cuda\") | .available == false and (.reason | contains(\"signal 6\")))"'
@@ -166,6 +170,12 @@ else
 fi
 if [ "$(driver opencl available)" = true ]; then
     export ASAN_OPTIONS=detect_leaks=0 # LLVM's and PoCL's own, and LeakSanitizer stumbles over PoCL's threads; ours are looked for on the mock
+    mkdir no-vendors
+    no_vendors() {
+        OCL_ICD_VENDORS=$PWD/no-vendors "$@"
+    }
+    check "an OpenCL without devices is told" says 'has no devices' no_vendors driver opencl reason
+    refuse 2 'opencl has no devices; needed: libOpenCL.so.1' no_vendors "$JEOUL" roofline --backend opencl
     export POCL_CACHE_DIR="${HOME:-$PWD}/.cache/pocl/kcache" # where the units' runs left the same kernels
     check "verify on OpenCL, in floats" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl
     check "verify with experts on the CPU" "$JEOUL" verify -m "$gpu/model.gguf" --tokens "$gpu/tokens.txt" --reference "$gpu/logits_dq.f32" --exact --backend opencl --experts-cpu 1

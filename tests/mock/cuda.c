@@ -4,6 +4,7 @@
  *
  *     ok          two devices
  *     stub        as the toolkit's library for linking: cuInit answers 34
+ *     mismatch    library and kernel module of different versions: cuInit answers 803
  *     none        no devices
  *     crash       cuInit aborts
  *     untimed     one without events
@@ -43,7 +44,7 @@ int cuInit(unsigned flags)
     (void)flags;
     if (is("crash"))
         abort();
-    return is("stub") ? 34 : is("none") ? 100 : 0;
+    return is("stub") ? 34 : is("mismatch") ? 803 : is("none") ? 100 : 0;
 }
 
 int cuGetExportTable(const void **table, const void *which) // the real NVRTC looks for it, and does without
