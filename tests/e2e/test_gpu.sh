@@ -120,12 +120,18 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     check "in float, of the float unit" bash -c 'mock ok "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 0 -r 2 --exact --backend cuda --json | jq -e ".results[0].limit_f32_gop_per_s.median > 0"' "$gpu"
     check "experts on the CPU have no limits of a GPU" bash -c 'mock ok "$JEOUL" bench -m "$0/model.gguf" -p 8 -n 0 -r 1 --experts-cpu 1 --backend cuda --json |
         jq -e ".results[0] | .mfu == null and (.limit_reason | contains(\"experts run on the CPU\"))"' "$gpu"
-    mock ok "$root/bench/gpu-selftest" --shapes '^tiny' -o selftest.json 2>selftest.err # the mock computes nothing: no golden is met
-    check "a self-test has ceilings, and every phase of its shapes from one load" jq -e '
-        .ceilings.reason == null and (.ceilings.value.limits | length == 5) and (.goldens | length > 20) and (.sanitizer | has("reason"))
+    # the mock computes nothing: no golden is met; of the checker's tools one finds something
+    mkdir tools && printf '#!/bin/sh\n[ "$2" = racecheck ] && exit 9\nshift 4\nexec "$@"\n' >tools/compute-sanitizer && chmod +x tools/compute-sanitizer
+    PATH=$PWD/tools:$PATH mock ok "$root/bench/gpu-selftest" --shapes '^tiny' -o selftest.json 2>selftest.err
+    check "a self-test fails where a golden does" [ $? -eq 1 ]
+    check "it has goldens in both modes, the checker's answers, ceilings, and every phase of a shape from one load" jq -e '
+        .ceilings.reason == null and (.ceilings.value.limits | length == 5) and (.goldens | length > 20 and all(.exit_code == 3 and .result.verdict == "differs"))
+        and .sanitizer == {reason: null, memcheck: 0, racecheck: 9, initcheck: 0, synccheck: 0}
         and (.shapes | length == 1) and .shapes[0].reason == null
         and ([.shapes[0].value.results[] | [.phase, .tokens, .batch]] == [["prefill", 512, 1], ["prefill", 2048, 1], ["decode", 128, 1], ["decode", 128, 8], ["decode", 128, 64]])
         and all(.shapes[0].value.results[]; (.mfu // .mbu) > 0)' selftest.json
+    mock ok "$root/bench/gpu-selftest" --parts ceilings >ceilings.json 2>selftest.err
+    check "what was not asked for is null with that reason" jq -e '.ceilings.reason == null and all(.goldens, .sanitizer, .shapes; .value == null and .reason == "it was not asked for")' ceilings.json
     unset MOCK_CUDA_LOG
     check "kernels compile by the real NVRTC, as they are asked of it" real_nvrtc
 
