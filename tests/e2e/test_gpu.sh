@@ -89,6 +89,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
         "$JEOUL" synth --shape tiny-gpt-oss --quant q8_0 -o built-in.gguf >made 2>&1
         check "a model whose kernels are built in needs no compiler" bare ok "$JEOUL" logits -m built-in.gguf --kv bf16 "${here[@]}"
         check "they come from fatbins, and nothing else does" bash -c 'grep -qx "fatbins [1-9]" mock.log && grep -qx "cubins 0" mock.log'
+        check "so are those that probe limits" bash -c 'bare ok "$JEOUL" roofline --backend cuda --json | jq -e "all(.limits[]; .median > 0)"'
         check "such a driver can be used" says true bare ok driver cuda available
         check "and why it compiles nothing is told" says 'libnvrtc.so.13 has no' bare ok driver cuda compiler_reason
         refuse 2 'are not among those built in; to compile them now: libnvrtc.so.13 has no' bare ok "$JEOUL" logits -m counted.gguf --kv bf16 "${here[@]}"
@@ -97,6 +98,7 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
         refuse 2 'CUDA_ERROR_NO_BINARY_FOR_GPU; and to compile them now: libnvrtc.so.13 has no' bare fatbinless "$JEOUL" logits -m built-in.gguf --kv bf16 "${here[@]}"
     else
         skip "kernels that are built in" "this build had no nvcc"
+        check "limits without any kernels are null with that reason" bash -c 'bare ok "$JEOUL" roofline --backend cuda --json | jq -e "all(.limits[]; .median == null and (.reason | contains(\"no kernels are built in\")))"'
         check "a driver without any kernels is of no use" says 'none are built in: libnvrtc.so.13 has no' bare ok driver cuda reason
         refuse 2 'no nvcc when jeoul was made; to compile them now: libnvrtc.so.13 has no' bare ok "$JEOUL" logits -m counted.gguf "${here[@]}"
     fi
@@ -124,8 +126,8 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
     mkdir tools && printf '#!/bin/sh\n[ "$2" = racecheck ] && exit 9\nshift 4\nexec "$@"\n' >tools/compute-sanitizer && chmod +x tools/compute-sanitizer
     PATH=$PWD/tools:$PATH mock ok "$root/bench/gpu-selftest" --shapes '^tiny' -o selftest.json 2>selftest.err
     check "a self-test fails where a golden does" [ $? -eq 1 ]
-    check "it has goldens in both modes, the checker's answers, ceilings, and every phase of a shape from one load" jq -e '
-        .ceilings.reason == null and (.ceilings.value.limits | length == 5) and (.goldens | length > 20 and all(.exit_code == 3 and .result.verdict == "differs"))
+    check "it has goldens in three modes, the checker's answers, ceilings, and every phase of a shape from one load" jq -e '
+        .ceilings.reason == null and (.ceilings.value.limits | length == 5) and (.goldens | (map(.mode) | unique) == ["exact", "fast", "flash"] and all(.exit_code == 3 and .result.verdict == "differs"))
         and .sanitizer == {reason: null, memcheck: 0, racecheck: 9, initcheck: 0, synccheck: 0}
         and (.shapes | length == 1) and .shapes[0].reason == null
         and ([.shapes[0].value.results[] | [.phase, .tokens, .batch]] == [["prefill", 512, 1], ["prefill", 2048, 1], ["decode", 128, 1], ["decode", 128, 8], ["decode", 128, 64]])
