@@ -10,7 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 256, WORD = 16, LOADS = 4, GROUPS_PER_UNIT = 8, MANY_GROUPS = 2048, LEAST_STEPS = 4, MOST_AMOUNT = 1 << 22 };
+/* So many groups of a kernel are on a multiprocessor at once, whatever registers it takes: none waits for its turn at the end. Where the
+ * driver does not tell how many of those there are, more groups, of which the last are a small part; of those over memory fewer, as it is
+ * shared. */
+enum { GROUPS_PER_UNIT = 4, MANY_GROUPS = 16384, MANY_GROUPS_OF_MEMORY = 2048 };
+enum { THREADS = 256, WORD = 16, LOADS = 4, LEAST_STEPS = 4, MOST_AMOUNT = 1 << 22 };
 static const uint64_t BYTES_PER_UNIT = 16 << 20, LEAST_BYTES = 256 << 20, MOST_BYTES = (uint64_t)4 << 30;
 static const double MOST_SECONDS = 0.25;
 
@@ -18,7 +22,7 @@ struct gpu_prober {
     struct engine_prober base;
     struct gpu gpu; // no more than a device
     struct gpu_program program;
-    uint32_t groups;
+    uint32_t groups, memory_groups;
     int steps;                          // over a piece
     uint64_t pieces[2], out;            // each of steps · 4 words for every thread; a number of each thread
     int64_t amount[ENGINE_PROBE_COUNT]; // that was enough; 0: not probed yet
@@ -29,16 +33,16 @@ struct gpu_prober {
 static double work_of(const struct gpu_prober *p, enum engine_probe probe)
 {
     enum { MMA_OPERATIONS = 8 * 4096, FLOAT_OPERATIONS = 256, WARP = 32 };
-    double threads = (double)p->groups * THREADS;
+    double threads = (double)p->groups * THREADS, piece = (double)p->memory_groups * THREADS * p->steps * LOADS * WORD;
     switch (probe) {
     case ENGINE_PROBE_BF16:
         return threads / WARP * MMA_OPERATIONS;
     case ENGINE_PROBE_F32:
         return threads * FLOAT_OPERATIONS;
     case ENGINE_PROBE_COPY:
-        return 2 * threads * p->steps * LOADS * WORD;
+        return 2 * piece;
     default:
-        return threads * p->steps * LOADS * WORD;
+        return piece;
     }
 }
 
@@ -66,8 +70,9 @@ static bool launch(struct gpu_prober *p, enum engine_probe probe, int64_t amount
                                                     [ENGINE_PROBE_BF16] = GPU_LIMIT_MMA,
                                                     [ENGINE_PROBE_F32] = GPU_LIMIT_FLOAT};
     bool operations = probe >= ENGINE_PROBE_INT8;
-    const struct gpu_arg steps = gpu_int(p->steps), threads = gpu_int((int64_t)p->groups * THREADS), rounds = gpu_int(amount);
-    struct gpu_launch l = {.kernel = p->program.kernels[kernels[probe]], .groups = {p->groups, 1, 1}, .threads = THREADS};
+    const struct gpu_arg steps = gpu_int(p->steps), threads = gpu_int((int64_t)p->memory_groups * THREADS), rounds = gpu_int(amount);
+    struct gpu_launch l = {
+        .kernel = p->program.kernels[kernels[probe]], .groups = {operations ? p->groups : p->memory_groups, 1, 1}, .threads = THREADS};
     for (int64_t i = 0; i < (operations ? 1 : amount); i++) {
         const struct gpu_arg piece = gpu_memory(p->pieces[i % 2]), other = gpu_memory(p->pieces[(i + 1) % 2]), out = gpu_memory(p->out);
         const struct gpu_arg lists[ENGINE_PROBE_COUNT][4] = {[ENGINE_PROBE_READ] = {out, piece, steps, threads},
@@ -125,7 +130,8 @@ static bool make_memory(struct gpu_prober *p, struct error *err)
 {
     const struct gpu_facts *facts = &p->gpu.facts;
     const struct gpu_driver *driver = p->gpu.driver;
-    uint64_t step = (uint64_t)p->groups * THREADS * LOADS * WORD, bytes = facts->units ? (uint64_t)facts->units * BYTES_PER_UNIT : 1 << 30;
+    uint64_t step = (uint64_t)p->memory_groups * THREADS * LOADS * WORD,
+             bytes = facts->units ? (uint64_t)facts->units * BYTES_PER_UNIT : 1 << 30;
     bytes = bytes < LEAST_BYTES ? LEAST_BYTES : bytes > MOST_BYTES ? MOST_BYTES : bytes;
     bytes = facts->memory_bytes && bytes > facts->memory_bytes / 4 ? facts->memory_bytes / 4 : bytes;
     for (bytes /= 2; bytes >= LEAST_STEPS * step; bytes /= 2) {
@@ -185,7 +191,9 @@ struct engine_prober *engine_prober_open_gpu(const char *backend, int device, st
         return NULL;
     p->base.ops = &ops;
     bool ok = gpu_open_device(&p->gpu, backend, device, err) && gpu_choose_products(&p->gpu, false, err);
-    p->groups = p->gpu.facts.units ? (uint32_t)p->gpu.facts.units * GROUPS_PER_UNIT : MANY_GROUPS;
+    uint32_t fit = (uint32_t)p->gpu.facts.units * GROUPS_PER_UNIT;
+    p->groups = fit ? fit : MANY_GROUPS;
+    p->memory_groups = fit ? fit : MANY_GROUPS_OF_MEMORY;
     if (ok && (!gpu_open_limits(&p->gpu, &p->program, &why) || !make_memory(p, &why) || !has_clock(p, &why)))
         snprintf(p->reason, sizeof p->reason, "%.500s", why.message);
     else if (ok)

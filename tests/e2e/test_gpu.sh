@@ -106,9 +106,9 @@ if gcc -shared -fPIC -w -o mock/libcuda.so.1 "$root/tests/mock/cuda.c"; then
         jq -e ".schema == \"jeoul/roofline/1\" and .backend == \"cuda\" and .device == 1 and .isas == []
             and [.limits[].metric] == [\"read_bandwidth\", \"copy_bandwidth\", \"write_bandwidth\", \"bf16_peak\", \"f32_peak\"]
             and all(.limits[]; .threads == null and .isa == null and .n == 3 and .min > 0 and .min <= .median and .median <= .max and .reason == null)"'
-    # a pass of the mock is a millisecond; a quarter of its 1 GiB is two pieces, of seven steps of all threads each
+    # a pass of the mock is a millisecond; a quarter of its 1 GiB is two pieces, of fifteen steps of all threads each
     check "bytes over the device's time: a copy counts those that it reads and those that it writes" bash -c 'mock ok "$JEOUL" roofline --backend cuda --rounds 1 --seconds 0.03 --json |
-        jq -e "[.limits[:3][].median] == [1, 2, 1 | . * 7 * 1056 * 256 * 64 * 1000]"'
+        jq -e "[.limits[:3][].median] == [1, 2, 1 | . * 15 * 528 * 256 * 64 * 1000]"'
     check "all memory of the device is freed after probes" grep -qx 'left 0' mock.log
     check "without events each limit is null, with the driver's answer" bash -c 'mock untimed "$JEOUL" roofline --backend cuda --json |
         jq -e "all(.limits[]; .median == null and (.reason | contains(\"an event failed with 801\")))"'
