@@ -52,11 +52,16 @@ while [ $# -gt 0 ]; do
 done
 text=$("$JEOUL" generate -m "$model" -p "$prompt" -n "$count" --kv f32 -t 1 $([ "${here##*/}" != exact ] || echo --exact))
 [ "${here##*/}" != text ] || text="${text%.}!"
+[ "${here##*/}" != mumbles ] || { printf '%s' "$text" && exit 0; }
+if [ "${here##*/}" = hasty ] && [ ! -e "$here/asked" ]; then
+    touch "$here/asked"
+    exit 0
+fi
 printf '%s [end of text]\n\n\n' "$text"
 END
     chmod +x "$1"/llama-*
 }
-for name in llama tokens logits nan short text exact fails mute alone; do
+for name in llama tokens logits nan short text exact hasty mumbles fails mute alone; do
     peer "$name"
 done
 rm alone/llama-completion
@@ -64,7 +69,7 @@ cp "$model" second.gguf
 
 check "agree-peer: a peer that agrees" "$agree" -t 1 --json same.json -x '-nr -v' llama/llama-debug "$model" second.gguf
 check "every prompt has its figures for every model" jq -e '
-    .schema == "jeoul/agree/1" and .peer == "0.1 (build 1, commit abcdef123)" and .max_nmse == 0.002 and .disagreements == 0 and (.rows | length) == 20
+    .schema == "jeoul/agree/1" and .peer == "0.1 (build 1, commit abcdef123)" and .max_nmse == 0.01 and .disagreements == 0 and (.rows | length) == 20
     and ([.rows[].model] | unique | length) == 2 and ([.rows[].prompt | test("[가-힣]")] | unique) == [false, true]
     and all(.rows[]; .agrees and .tokens_same and .text.same and .text.jeoul == .text.peer and .tokens > 1)' same.json
 check "the reference is exact: what rounds alike is as far from it" jq -e 'all(.rows[]; .nmse == .nmse_of_rounding and .nmse > 1e-9 and .nmse < 2e-3)' same.json
@@ -79,14 +84,18 @@ differs() { # DIRECTORY WORDS FILTER: exit code 1, the words on stdout, the filt
 }
 check "other logits are a disagreement" differs logits '1 comparisons, 1 beyond' '.rows[0] | .nmse > 0.01 and .tokens_same and .text.same'
 check "a logit that is no number is one" differs nan none '.rows[0].nmse == null'
-check "other tokens are one" differs tokens differ '.rows[0] | (.tokens_same | not) and .nmse < 0.002'
-check "other text is one, and both are printed" differs text 'peer: .*!"$' '.rows[0] | .nmse < 0.002 and (.text | .verdict == "differs" and .shortfall > 4)'
+check "other tokens are one" differs tokens differ '.rows[0] | (.tokens_same | not) and .nmse < 0.01'
+check "other text is one, and both are printed" differs text 'peer: .*!"$' '.rows[0] | .nmse < 0.01 and (.text | .verdict == "differs" and .shortfall > 4)'
 check "-n 0 compares logits alone, without llama-completion" bash -c "
     $agree -t 1 -n 0 -p 'a %d \\n' --json logits.json alone/llama-debug $model && jq -e '.rows == [.rows[0] | select(.text == null and .agrees)]' logits.json"
 check "a bound of its own" bash -c "! $agree -t 1 -n 0 -e 1e-9 -p Seven --json bound.json llama/llama-debug $model && jq -e '.disagreements == 1 and .max_nmse == 1e-9' bound.json"
+check "an F32 copy agrees within 1e-9" bash -c "$JEOUL quantize $model f32.gguf --type f32 && $agree -t 1 -e 1e-9 -p 'Seven plus two is' llama/llama-debug f32.gguf"
 # Two tokens are nearly as likely behind this prompt, and rounding may turn them round (which way, the instruction set decides).
 check "a text that parts where rounding decides is a tie" bash -c "
     $agree -t 1 -p '할머니께서 방에서' --json tie.json exact/llama-debug $model && jq -e '.rows[0] | .text | .same or (.verdict == \"tie\" and .shortfall <= 4)' tie.json"
+
+check "a text that breaks off is asked for again" bash -c "$agree -t 1 -n 4 -p 'The cow' hasty/llama-debug $model && [ -e hasty/asked ]"
+refuse 1 'broke off' "$agree" -t 1 -n 1 -p 'The cow' mumbles/llama-debug "$model"
 
 refuse 2 'nothing: no program of that name' "$agree" nothing "$model"
 refuse 2 'llama-completion: no program of that name' "$agree" alone/llama-debug "$model"
