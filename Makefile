@@ -165,9 +165,10 @@ fuzzers: $(FUZZERS)
 
 # --- what people type ------------------------------------------------------------------------------------------------------------------
 # Sub-makes, so that nothing is compiled before the packages are there.
+PLAN ?= plans/demo.json
 run: packages
 	@$(MAKE) --no-print-directory all
-	./jeoul run plans/demo.json --out report
+	./jeoul run $(PLAN) --out report
 
 test: test-packages
 	@$(MAKE) --no-print-directory all tests
@@ -240,4 +241,5 @@ install: all
 clean:
 	rm -rf $(BUILD) jeoul
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+MODES := release asan tsan
+-include $(shell find $(BUILD) $(foreach mode,$(filter-out $(MODE),$(MODES)),-path $(BUILD)/$(mode) -prune -o) -name '*.d' -print 2>/dev/null)

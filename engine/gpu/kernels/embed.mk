@@ -20,9 +20,9 @@ $(EMBED): engine/gpu/kernels/embed.c engine/gpu/source.c $(wildcard engine/gpu/k
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARNINGS) -I. -o $@ $(filter %.c,$^)
 
-$(IMAGES)/%.cu: $(EMBED) # with its old time where it has not changed
-	@$(EMBED) text $* >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+# With its old time where it has not changed; two makes at once (modes) have a temporary file each.
+$(IMAGES)/%.cu: $(EMBED)
+	@$(EMBED) text $* >$@.$$PPID && { cmp -s $@.$$PPID $@ && rm $@.$$PPID || mv $@.$$PPID $@; }
 
 # An nvcc without these devices, or without its host compiler, embeds nothing: an empty image is none.
 $(IMAGES)/probe.fatbin: engine/gpu/kernels/embed.mk $(IMAGES)/nvcc
