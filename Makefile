@@ -73,7 +73,7 @@ $(PROGRAM): $(foreach room,$(ROOMS),$(call library,$(room)))
 
 # --- objects and rooms -----------------------------------------------------------------------------------------------------------------
 # Kernels are one source per instruction set, compiled for it and chosen at run time.
-$(OUT)/engine/cpu/%.o $(OUT)/engine/train/gemm.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
+$(OUT)/engine/cpu/%.o $(OUT)/engine/gpu/planes.o $(OUT)/engine/train/gemm.o $(OUT)/engine/quantize.o: CFLAGS += $(if $(SANITIZE),,-O3)
 # The kernels of GPUs are text in the program.
 $(OUT)/engine/gpu/source.o: $(wildcard engine/gpu/kernels/*.cl)
 include engine/gpu/kernels/embed.mk

@@ -88,8 +88,15 @@ static void take_q5_k(const uint8_t *b, struct pieces *p)
 
 static void take_q6_k(const uint8_t *b, struct pieces *p)
 {
-    for (int i = 0; i < 256; i++)
-        p->codes[i] = (uint8_t)(q6_k_value(b, i) + 32);
+    for (int half = 0; half < 2; half++)
+        for (int i = 0; i < 32; i++) { // four codes share a byte of high bits
+            uint8_t *codes = p->codes + half * 128 + i, first = b[half * 64 + i], second = b[half * 64 + 32 + i],
+                    high = b[128 + half * 32 + i];
+            codes[0] = (uint8_t)((first & 15) | (high & 3) << 4);
+            codes[32] = (uint8_t)((second & 15) | (high >> 2 & 3) << 4);
+            codes[64] = (uint8_t)(first >> 4 | (high >> 4 & 3) << 4);
+            codes[96] = (uint8_t)(second >> 4 | high >> 6 << 4);
+        }
     memcpy(p->scales, b + 192, 16);
     memcpy(p->steps, b + 208, 2);
 }
