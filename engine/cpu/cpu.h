@@ -106,16 +106,30 @@ void cpu_project_heads(struct backend *, struct buffer *y, int y_stride, const s
  * valid after a barrier. */
 void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t stride,
                         int64_t n, int thread, int threads);
-/* A panel of an expert's matrix, and where its products go, 16 for each column. */
+/* Values first … first + n − 1 of row i, of a whole width; the row becomes a column with its first value. Where integers are wanted, first
+ * and n are multiples of their kind's block. */
+void cpu_quantise_part(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t i,
+                       int64_t first, int64_t n);
+/* Columns that are multiplied while some panels are near: how many of those that are left. Calls are alike large, so that none has so few
+ * that it waits for memory. */
+enum { COLUMNS_PER_CALL = 96 };
+int cpu_columns_of_call(int64_t left);
+/* Panels of an expert's matrix, and where their products go: 16 for each column and panel, `stride` floats from column to column. */
 struct panel_work {
     const struct packed *w;
-    int64_t expert, panel;
+    int64_t expert;
+    struct pool_items panels;
     float *out;
+    int64_t stride;
+    float *const *add;    // [n], or NULL: with factors, products are added to rows instead, from value add_at on (struct panels); not
+    const float *factors; // in exact mode
+    int64_t add_at;
+    const uint8_t *next; // the panel that is wanted after them (cpu_panel_address); NULL: unknown
 };
-/* One or two panels of equal width by the same columns: at once where their format is the same. A column's products begin `stride` floats
- * behind those of the one before. scratch is this thread's. */
-void cpu_panels(const struct cpu *, const struct panel_work *, int count, const struct column *columns, int n, int64_t stride,
-                float *scratch);
+/* All panels by the same n columns, two at once. scratch is this thread's. */
+void cpu_panels(const struct cpu *, const struct panel_work *, const struct column *columns, int n, float *scratch);
+/* Where a packed panel lies; NULL: with no_pack nowhere. */
+const uint8_t *cpu_panel_address(const struct packed *, int64_t expert, int64_t panel);
 
 /* experts.c */
 void cpu_experts(struct backend *, struct buffer *x, const struct buffer *h, const struct buffer *ids, const struct buffer *weights,

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { COLUMNS_PER_CALL = 64, LEAST_PANELS = 4, GROUP_PANELS = 4, OUT_FLOATS = COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS };
+enum { LEAST_PANELS = 4, GROUP_PANELS = 4, MOST_UNIT = 16, OUT_FLOATS = COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS };
 
 struct expert_work {
     struct cpu *cpu;
@@ -25,6 +25,8 @@ struct expert_work {
     int64_t pairs;
     int32_t *active; // experts with tokens, most tokens first
     int n_active;
+    int unit;       // panels of gate and up that are shared out together
+    bool quantises; // with them their product
 };
 
 /* Counting sort of the pairs by expert, and the active experts in the order of their work. */
@@ -58,13 +60,13 @@ static void add_bias(float *out, const float *bias, int64_t at, int64_t rows)
         out[i] += bias[at + i];
 }
 
-/* Columns of a kind for tokens at … at + n − 1 of the sorted pairs; each_pair: one for every pair, else one for every row. */
-static void gather(const struct expert_work *w, const struct column *from, bool each_pair, int32_t at, int n, struct column *columns)
+/* Columns of the rows of sorted pairs at … at + n − 1, of which there is one. */
+static void gather_rows(const struct expert_work *w, enum activation kind, int32_t at, int n, struct column *columns)
 {
-    for (int c = 0; c < n; c++) {
-        int32_t pair = w->cpu->pair_order[at + c];
-        columns[c] = from[each_pair ? pair : pair / w->top_k];
-    }
+    int c = 0;
+    do
+        columns[c] = w->cpu->in[kind].columns[w->cpu->pair_order[at + c] / w->top_k];
+    while (++c < n);
 }
 
 /* gate and up of some panels for n tokens of an expert, `stride` floats from token to token, become their product. */
@@ -77,58 +79,70 @@ static void gate_up_product(const struct expert_work *w, int expert, struct pool
     for (int c = 0; c < n; c++, gate += stride, up += stride) {
         add_bias(gate, w->gate_bias, expert * width + first, rows);
         add_bias(up, w->up_bias, expert * width + first, rows);
-        cpu_activation(cpu, w->function, cpu->mid_values + cpu->pair_order[at + c] * width + first, gate, up, rows);
+        cpu_activation(cpu, w->function, cpu->mid_values + (at + c) * width + first, gate, up, rows);
     }
 }
 
-/* Panels of a matrix for n tokens, to out[n][stride]: two at once, or, up to ONE_STREAM tokens, one after the other. */
-static void panels_of(const struct expert_work *w, const struct packed *matrix, int expert, struct pool_items panels,
-                      const struct column *columns, int n, float *out, int64_t stride, float *scratch)
+/* Some panels of gate and up for n tokens of an expert: gate's, then up's, and their product while both are near. `next`: gate's panel that
+ * is wanted after them. */
+static void gate_up_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n, const uint8_t *next,
+                           float *scratch)
 {
-    for (int64_t panel = panels.first; panel < panels.end; panel += 2, out += 2 * PANEL_ROWS) {
-        struct panel_work work[2] = {{matrix, expert, panel, out}, {matrix, expert, panel + 1, out + PANEL_ROWS}};
-        cpu_panels(w->cpu, work, panels.end - panel < 2 ? 1 : 2, columns, n, stride, scratch);
-    }
-}
-
-/* Some panels of gate and up for n tokens of an expert: gate's, then up's, and their product while both are near. */
-static void gate_up_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n,
-                           const struct column *gate_columns, const struct column *up_columns, float *scratch)
-{
+    const struct cpu *cpu = w->cpu;
+    struct column columns[COLUMNS_PER_CALL];
     float gate[OUT_FLOATS], up[OUT_FLOATS];
-    int64_t most = n <= ONE_STREAM ? OUT_FLOATS / (n * PANEL_ROWS) : GROUP_PANELS;
+    int64_t stride = (panels.end - panels.first) * PANEL_ROWS;
+    gather_rows(w, w->gate->activation, at, n, columns);
+    struct panel_work work = {.w = w->gate,
+                              .expert = expert,
+                              .panels = panels,
+                              .out = gate,
+                              .stride = stride,
+                              .next = cpu_panel_address(w->up, expert, panels.first)};
+    cpu_panels(cpu, &work, columns, n, scratch);
+    if (w->up->activation != w->gate->activation)
+        gather_rows(w, w->up->activation, at, n, columns);
+    work.w = w->up;
+    work.out = up;
+    work.next = next;
+    cpu_panels(cpu, &work, columns, n, scratch);
+    gate_up_product(w, expert, panels, at, n, gate, up, stride);
+}
+
+/* Some panels of gate and up for all of an expert's tokens, and, where that isn't left for later, their product quantised while it is near.
+ */
+static void gate_up_of_expert(const struct expert_work *w, int expert, struct pool_items panels, float *scratch)
+{
+    struct cpu *cpu = w->cpu;
+    enum activation kind = w->down->activation;
+    int32_t begin = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1];
+    int64_t most = end - begin <= ONE_STREAM ? OUT_FLOATS / ((end - begin) * PANEL_ROWS) : GROUP_PANELS;
+    int64_t width = w->down->cols, first = panels.first * PANEL_ROWS, last = panels.end * PANEL_ROWS;
     struct pool_items part = panels;
     for (; part.first < panels.end; part.first = part.end) {
         part.end = part.first + most < panels.end ? part.first + most : panels.end;
-        int64_t stride = (part.end - part.first) * PANEL_ROWS;
-        panels_of(w, w->gate, expert, part, gate_columns, n, gate, stride, scratch);
-        panels_of(w, w->up, expert, part, up_columns, n, up, stride, scratch);
-        gate_up_product(w, expert, part, at, n, gate, up, stride);
+        const uint8_t *next = part.end < panels.end ? cpu_panel_address(w->gate, expert, part.end) : NULL;
+        for (int32_t at = begin, n; at < end; at += n) {
+            n = cpu_columns_of_call(end - at);
+            gate_up_panels(w, expert, part, at, n, next, scratch);
+        }
     }
+    last = last < width ? last : width;
+    for (int32_t i = begin; w->quantises && i < end; i++)
+        cpu_quantise_part(cpu, &cpu->mid[kind], kind, cpu->mid_values + i * width, width, i, first, last - first);
 }
 
-static void gate_up_of_expert(const struct expert_work *w, int expert, struct pool_items panels, float *scratch)
+/* The next panels of one active expert, of `each` panels, in whole units; *left is what is left of what was taken, in units. */
+static bool take_panels(const struct expert_work *w, int64_t each, int unit, struct pool_items *left, int *expert,
+                        struct pool_items *panels)
 {
-    const struct cpu *cpu = w->cpu;
-    struct column gate[COLUMNS_PER_CALL], up[COLUMNS_PER_CALL];
-    bool alike = w->gate->activation == w->up->activation;
-    for (int32_t at = cpu->expert_begin[expert], end = cpu->expert_begin[expert + 1]; at < end; at += COLUMNS_PER_CALL) {
-        int n = end - at < COLUMNS_PER_CALL ? end - at : COLUMNS_PER_CALL;
-        gather(w, cpu->in[w->gate->activation].columns, false, at, n, gate);
-        if (!alike)
-            gather(w, cpu->in[w->up->activation].columns, false, at, n, up);
-        gate_up_panels(w, expert, panels, at, n, gate, alike ? gate : up, scratch);
-    }
-}
-
-/* The next panels of one active expert, of `each` panels; *left is what is left of what was taken. */
-static bool take_panels(const struct expert_work *w, int64_t each, struct pool_items *left, int *expert, struct pool_items *panels)
-{
-    if (left->first == left->end && !pool_take(w->cpu->pool, each * w->n_active, LEAST_PANELS, left))
+    int64_t units = (each + unit - 1) / unit;
+    if (left->first == left->end && !pool_take(w->cpu->pool, units * w->n_active, (LEAST_PANELS + unit - 1) / unit, left))
         return false;
-    int64_t before = left->first / each * each, end = left->end < before + each ? left->end : before + each;
-    *expert = w->active[left->first / each];
-    *panels = (struct pool_items){left->first - before, end - before};
+    int64_t before = left->first / units * units, end = left->end < before + units ? left->end : before + units;
+    *expert = w->active[left->first / units];
+    *panels = (struct pool_items){(left->first - before) * unit, (end - before) * unit};
+    panels->end = panels->end < each ? panels->end : each;
     left->first = end;
     return true;
 }
@@ -136,46 +150,66 @@ static bool take_panels(const struct expert_work *w, int64_t each, struct pool_i
 static void share_gate_up(const struct expert_work *w, float *scratch)
 {
     struct pool_items left = {0, 0}, panels;
-    for (int expert; take_panels(w, w->gate->panels, &left, &expert, &panels);)
-        gate_up_of_expert(w, expert, panels, scratch);
+    for (int expert; take_panels(w, w->gate->panels, w->unit, &left, &expert, &panels);)
+        for (struct pool_items part = panels; part.first < panels.end; part.first = part.end) {
+            part.end = w->quantises && part.first + MOST_UNIT < panels.end ? part.first + MOST_UNIT : panels.end;
+            gate_up_of_expert(w, expert, part, scratch);
+        }
 }
 
 /* Some panels of an expert's down for n of its tokens, weighted and added to x. */
-static void down_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n, const struct column *columns,
+static void down_panels(const struct expert_work *w, int expert, struct pool_items panels, int32_t at, int n, const uint8_t *next,
                         float *scratch)
 {
     const struct cpu *cpu = w->cpu;
-    float out[OUT_FLOATS], *product = out;
+    const struct column *columns = cpu->mid[w->down->activation].columns + at;
+    float out[OUT_FLOATS], *product = out, *rows[COLUMNS_PER_CALL], factors[COLUMNS_PER_CALL];
     int64_t width = w->down->rows, first = panels.first * PANEL_ROWS, stride = (panels.end - panels.first) * PANEL_ROWS;
-    int64_t rows = first + stride < width ? stride : width - first;
-    panels_of(w, w->down, expert, panels, columns, n, out, stride, scratch);
-    for (int c = 0; c < n; c++, product += stride) {
+    int64_t values = first + stride < width ? stride : width - first;
+    struct panel_work work = {
+        .w = w->down, .expert = expert, .panels = panels, .out = out, .stride = stride, .add_at = first, .next = next};
+    for (int c = 0; c < n; c++) {
         int32_t pair = cpu->pair_order[at + c];
-        add_bias(product, w->down_bias, expert * width + first, rows);
-        cpu->kernels->add_scaled(w->x + pair / w->top_k * width + first, product, w->weights[pair], rows);
+        rows[c] = w->x + pair / w->top_k * width;
+        factors[c] = w->weights[pair];
+    }
+    if (!w->down_bias && values == stride && !cpu->exact) {
+        work.add = rows;
+        work.factors = factors;
+    }
+    cpu_panels(cpu, &work, columns, n, scratch);
+    for (int c = 0; !work.add && c < n; c++, product += stride) {
+        add_bias(product, w->down_bias, expert * width + first, values);
+        cpu->kernels->add_scaled(rows[c] + first, product, factors[c], values);
     }
 }
 
-/* An item is some panels of down, of all active experts one after the other: its columns of x belong to whoever has the item. Enough items
- * for an even share, as few as that allows: each reads all of the products. */
-static void share_down(const struct expert_work *w, int threads, float *scratch)
+static int next_active(const struct expert_work *w, int expert)
+{
+    const int32_t *begin = w->cpu->expert_begin;
+    while (expert < w->cpu->limits.n_experts && begin[expert] == begin[expert + 1])
+        expert++;
+    return expert;
+}
+
+/* An item is a run of panels of down, of all active experts one after the other: its columns of x belong to whoever has the item. Runs are
+ * long, as each reads all of the products. */
+static void share_down(const struct expert_work *w, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
-    struct column columns[COLUMNS_PER_CALL];
-    int64_t panels = w->down->panels, each = panels / (8 * threads) / GROUP_PANELS * GROUP_PANELS;
-    each = each < GROUP_PANELS ? GROUP_PANELS : each;
-    for (int64_t next; (next = pool_next(cpu->pool, (panels + each - 1) / each)) >= 0;) {
-        int64_t first = next * each, end = first + each < panels ? first + each : panels;
-        for (int expert = 0; expert < cpu->limits.n_experts; expert++)
-            for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1]; at < last; at += COLUMNS_PER_CALL) {
-                int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
-                gather(w, cpu->mid[w->down->activation].columns, true, at, n, columns);
-                for (struct pool_items part = {first, first}; part.first < end; part.first = part.end) {
-                    part.end = part.first + GROUP_PANELS < end ? part.first + GROUP_PANELS : end;
-                    down_panels(w, expert, part, at, n, columns, scratch);
+    int experts = cpu->limits.n_experts;
+    for (struct pool_items run; pool_take(cpu->pool, w->down->panels, GROUP_PANELS, &run);)
+        for (int expert = next_active(w, 0), after; expert < experts; expert = after) {
+            after = next_active(w, expert + 1);
+            const uint8_t *next = after < experts ? cpu_panel_address(w->down, after, run.first) : NULL;
+            for (struct pool_items part = run; part.first < run.end; part.first = part.end) {
+                part.end = part.first + GROUP_PANELS < run.end ? part.first + GROUP_PANELS : run.end;
+                for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1], n; at < last; at += n) {
+                    n = cpu_columns_of_call(last - at);
+                    down_panels(w, expert, part, at, n, part.end < run.end ? cpu_panel_address(w->down, expert, part.end) : next, scratch);
                 }
             }
-    }
+        }
 }
 
 /* Down of few pairs, by long runs, to the pairs' own places. */
@@ -183,15 +217,15 @@ static void share_few_downs(const struct expert_work *w, float *scratch)
 {
     const struct cpu *cpu = w->cpu;
     const struct packed *down = w->down;
-    struct column columns[COLUMNS_PER_CALL];
     struct pool_items left = {0, 0}, panels;
     int64_t stride = down->panels * PANEL_ROWS;
-    for (int expert; take_panels(w, down->panels, &left, &expert, &panels);)
-        for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1]; at < last; at += COLUMNS_PER_CALL) {
-            int n = last - at < COLUMNS_PER_CALL ? last - at : COLUMNS_PER_CALL;
+    for (int expert; take_panels(w, down->panels, 1, &left, &expert, &panels);)
+        for (int32_t at = cpu->expert_begin[expert], last = cpu->expert_begin[expert + 1], n; at < last; at += n) {
+            n = cpu_columns_of_call(last - at);
             float *out = cpu->down_values + at * stride;
-            gather(w, cpu->mid[down->activation].columns, true, at, n, columns);
-            panels_of(w, down, expert, panels, columns, n, out + panels.first * PANEL_ROWS, stride, scratch);
+            struct panel_work work = {
+                .w = down, .expert = expert, .panels = panels, .out = out + panels.first * PANEL_ROWS, .stride = stride};
+            cpu_panels(cpu, &work, cpu->mid[down->activation].columns + at, n, scratch);
         }
 }
 
@@ -223,16 +257,29 @@ static void experts_thread(void *context, int thread, int threads)
     pool_barrier(cpu->pool);
     share_gate_up(w, scratch);
     pool_barrier(cpu->pool);
-    cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->down->cols, w->pairs,
-                       thread, threads);
-    pool_barrier(cpu->pool);
+    if (!w->quantises) {
+        cpu_quantise_share(cpu, &cpu->mid[w->down->activation], w->down->activation, cpu->mid_values, w->down->cols, w->down->cols,
+                           w->pairs, thread, threads);
+        pool_barrier(cpu->pool);
+    }
     if (w->pairs > FEW_PAIRS) {
-        share_down(w, threads, scratch);
+        share_down(w, scratch);
         return;
     }
     share_few_downs(w, scratch);
     pool_barrier(cpu->pool);
     add_few_downs(w, thread, threads);
+}
+
+/* Whether products are quantised as soon as a unit of them is there, whole blocks and cache lines, or all of them later: few pairs and many
+ * threads need smaller shares. */
+static void share_units(struct expert_work *w)
+{
+    enum activation kind = w->down->activation;
+    int unit = kind == ACTIVATION_INT8_256 ? 256 / PANEL_ROWS : GROUP_PANELS;
+    int64_t units = (w->gate->panels + unit - 1) / unit * w->n_active;
+    w->quantises = w->pairs > FEW_PAIRS && kind != ACTIVATION_FLOAT && units >= 16 * pool_threads(w->cpu->pool);
+    w->unit = w->quantises ? unit : 1;
 }
 
 static const float *bias_of(const struct weight *weight)
@@ -266,5 +313,6 @@ void cpu_experts(struct backend *backend, struct buffer *x, const struct buffer 
         cpu->counts.operations += 2 * (uint64_t)(matrices[i]->rows * matrices[i]->cols) * (uint64_t)work.pairs;
         cpu->counts.weight_bytes += matrices[i]->tensor->bytes / (uint64_t)matrices[i]->tensor->shape[2] * (uint64_t)work.n_active;
     }
+    share_units(&work);
     pool_run(cpu->pool, experts_thread, &work);
 }

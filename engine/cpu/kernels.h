@@ -87,13 +87,18 @@ struct column_room {
     int16_t *sum32;
 };
 
-/* Panels of one format and width that are multiplied with the same columns: out[i][n][16] = at[i] · columns. */
+/* Panels of one format and width that are multiplied with the same columns: out[i][n][16] = at[i] · columns, or, where there is `add`,
+ * add[n][add_at + 16 i …] += factors[n] · (at[i] · columns). */
 struct panels {
     int count; // 1 or 2
     const uint8_t *at[2];
     float *out[2];
-    int64_t stride;     // of out from one column to the next, in floats: at least 16
-    size_t bytes, next; // of a panel; from a panel to the one that is wanted after it. 0: unknown
+    int64_t stride; // of out from one column to the next, in floats: at least 16
+    float *const *add;
+    const float *factors;
+    int64_t add_at;
+    const uint8_t *next; // the panels that are wanted after these, as many, one behind the other; NULL: unknown
+    size_t bytes;        // of a panel
 };
 
 enum page_format { PAGE_F32, PAGE_F16, PAGE_BF16, PAGE_FORMAT_COUNT };

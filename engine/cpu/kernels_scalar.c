@@ -340,11 +340,24 @@ static void panel_iq4_xs(const uint8_t *panel, int64_t k, const struct column *c
         }
 }
 
+static void add_scaled(float *y, const float *x, float factor, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = fmaf(factor, x[i], y[i]);
+}
+
 #define PANELS(NAME)                                                                                                                       \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
-        for (int i = 0; i < p->count; i++)                                                                                                 \
-            panel_##NAME(p->at[i], k, columns, n, p->out[i], p->stride);                                                                   \
+        float out[PANEL_ROWS];                                                                                                             \
+        for (int i = 0; i < p->count; i++) {                                                                                               \
+            if (!p->add)                                                                                                                   \
+                panel_##NAME(p->at[i], k, columns, n, p->out[i], p->stride);                                                               \
+            for (int c = 0; p->add && c < n; c++) {                                                                                        \
+                panel_##NAME(p->at[i], k, columns + c, 1, out, PANEL_ROWS);                                                                \
+                add_scaled(p->add[c] + p->add_at + i * PANEL_ROWS, out, p->factors[c], PANEL_ROWS);                                        \
+            }                                                                                                                              \
+        }                                                                                                                                  \
     }
 
 PANELS(f32)
@@ -429,12 +442,6 @@ static void swiglu(float *out, const float *gate, const float *up, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         out[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
-}
-
-static void add_scaled(float *y, const float *x, float factor, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] = fmaf(factor, x[i], y[i]);
 }
 
 static double sum_exp(const float *x, int64_t n, float maximum)

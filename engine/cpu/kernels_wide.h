@@ -416,6 +416,17 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
 /* --- any number of panels and columns
  * ----------------------------------------------------------------------------------------------------- */
 
+/* A tile's products [width][V panels], weighted and added to where they belong. */
+static inline void add_products(const struct panels *p, int first, int at, int width, const float *products, const int V)
+{
+    for (int c = 0; c < width; c++, products += V * PANEL_ROWS) {
+        float *y = p->add[at + c] + p->add_at + first * PANEL_ROWS;
+        vf factor = vf_set(p->factors[at + c]);
+        for (int i = 0; i < V * PANEL_ROWS; i += LANES)
+            vf_store(y + i, vf_fma(factor, vf_load(products + i), vf_load(y + i)));
+    }
+}
+
 /* n columns in as few tiles as there can be, and those alike wide: one column alone costs nearly as much as two. */
 #define TILE_OF(NAME, V, C)                                                                                                                \
     case C:                                                                                                                                \
@@ -430,19 +441,24 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
 #define PANELS_BY_COLUMNS(NAME, V, MOST)                                                                                                   \
     static void NAME##_by_##V(const struct panels *p, int first, int64_t k, const struct column *columns, int n)                           \
     {                                                                                                                                      \
+        float products[MOST * V * PANEL_ROWS];                                                                                             \
         int tiles = (n + MOST - 1) / MOST, share = 31 - __builtin_clz((unsigned)tiles | 1);                                                \
         for (int at = 0, done = 0, width; tiles > 0; tiles--, done++, at += width) {                                                       \
             struct tile t = {.k = k, .x = columns + at, .stride = p->stride, .share = share, .first = done == 0};                          \
+            if (p->add)                                                                                                                    \
+                t.stride = V * PANEL_ROWS;                                                                                                 \
             width = (n - at + tiles - 1) / tiles;                                                                                          \
             EACH(v, V) {                                                                                                                   \
                 t.panel[v] = p->at[first + v];                                                                                             \
-                t.out[v] = p->out[first + v] + at * p->stride;                                                                             \
+                t.out[v] = p->add ? products + v * PANEL_ROWS : p->out[first + v] + at * p->stride;                                        \
                 if (V > 1 && p->next && done < 1 << share)                                                                                 \
-                    t.next[v] = t.panel[v] + p->next + ((p->bytes * (size_t)done) >> share);                                               \
+                    t.next[v] = p->next + p->bytes * (size_t)v + ((p->bytes * (size_t)done) >> share);                                     \
             }                                                                                                                              \
             switch (width) {                                                                                                               \
                 TILES_TO_##MOST(NAME, V)                                                                                                   \
             }                                                                                                                              \
+            if (p->add)                                                                                                                    \
+                add_products(p, first, at, width, products, V);                                                                            \
         }                                                                                                                                  \
     }
 #if TILE_PANELS == 2

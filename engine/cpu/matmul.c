@@ -3,74 +3,91 @@
 
 #include <string.h>
 
-enum { MAX_MATRICES = 4, LEAST_PANELS = 4, COLUMNS_PER_CALL = 64 };
+enum { MAX_MATRICES = 4, LEAST_PANELS = 4, GROUP_PANELS = 4 };
+
+void cpu_quantise_part(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t i,
+                       int64_t first, int64_t n)
+{
+    int64_t block = kind == ACTIVATION_INT8_256 ? 256 : 32, sum_of = kind == ACTIVATION_INT8_256 ? 16 : 32, at = i * width;
+    struct column_room row = {0}, *r = &room->rows;
+    if (kind == ACTIVATION_FLOAT) {
+        room->columns[i] = (struct column){.f = x};
+        return;
+    }
+    if (kind == ACTIVATION_BF16)
+        row.b = r->b + i * (width + width % 2);
+    else
+        row =
+            (struct column_room){.q = r->q + at, .scale = r->scale + at / block, .sum = r->sum + at / sum_of, .sum32 = r->sum32 + at / 32};
+    if (first == 0)
+        room->columns[i] = (struct column){.b = row.b, .q = row.q, .scale = row.scale, .sum = row.sum, .sum32 = row.sum32};
+    if (kind == ACTIVATION_BF16)
+        row.b += first;
+    else
+        row = (struct column_room){
+            .q = row.q + first, .scale = row.scale + first / block, .sum = row.sum + first / sum_of, .sum32 = row.sum32 + first / 32};
+    cpu->kernels->quantise[kind](x + first, n, &row);
+}
 
 void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width,
                         int64_t stride, int64_t n, int thread, int threads)
 {
-    const struct column_room *r = &room->rows;
-    int64_t scales = kind == ACTIVATION_INT8_256 ? width / 256 : width / 32, sums = kind == ACTIVATION_INT8_256 ? width / 16 : width / 32;
-    for (int64_t i = thread; i < n; i += threads) {
-        struct column *column = &room->columns[i];
-        if (kind == ACTIVATION_FLOAT) {
-            *column = (struct column){.f = x + i * stride};
-            continue;
-        }
-        struct column_room row = {0};
-        if (kind == ACTIVATION_BF16)
-            row.b = r->b + i * (width + width % 2);
-        else
-            row = (struct column_room){
-                .q = r->q + i * width, .scale = r->scale + i * scales, .sum = r->sum + i * sums, .sum32 = r->sum32 + i * (width / 32)};
-        cpu->kernels->quantise[kind](x + i * stride, width, &row);
-        *column = (struct column){.b = row.b, .q = row.q, .scale = row.scale, .sum = row.sum, .sum32 = row.sum32};
-    }
+    for (int64_t i = thread; i < n; i += threads)
+        cpu_quantise_part(cpu, room, kind, x + i * stride, width, i, 0, width);
+}
+
+int cpu_columns_of_call(int64_t left)
+{
+    enum { TILE = 12 }; // two of the widest tiles
+    int64_t calls = (left + COLUMNS_PER_CALL - 1) / COLUMNS_PER_CALL, n = (left + calls - 1) / calls;
+    n = (n + TILE - 1) / TILE * TILE;
+    return (int)(n < left ? n : left);
 }
 
 /* Exact mode: weights dequantised row by row, products summed in double. */
-static void exact_panel(const struct panel_work *work, const struct column *columns, int n, int64_t stride, float *row)
+static void exact_panel(const struct panel_work *work, int64_t panel, float *out, const struct column *columns, int n, float *row)
 {
     const struct packed *w = work->w;
-    int64_t expert = work->expert, panel = work->panel;
     const struct tensor_format *format = w->tensor->format;
     size_t row_bytes = (size_t)(w->cols / format->block_values) * (size_t)format->block_bytes;
     for (int64_t r = 0; r < PANEL_ROWS; r++) {
         int64_t index = panel * PANEL_ROWS + r;
         if (index < w->rows)
-            format->to_float((const uint8_t *)w->tensor->data + (size_t)(expert * w->rows + index) * row_bytes, row, w->cols);
+            format->to_float((const uint8_t *)w->tensor->data + (size_t)(work->expert * w->rows + index) * row_bytes, row, w->cols);
         else
             memset(row, 0, (size_t)w->cols * sizeof *row);
         for (int c = 0; c < n; c++) {
             double sum = 0;
             for (int64_t i = 0; i < w->cols; i++)
                 sum += (double)row[i] * (double)columns[c].f[i];
-            work->out[c * stride + r] = (float)sum;
+            out[c * work->stride + r] = (float)sum;
         }
     }
 }
 
-void cpu_panels(const struct cpu *cpu, const struct panel_work *work, int count, const struct column *columns, int n, int64_t stride,
-                float *scratch)
+void cpu_panels(const struct cpu *cpu, const struct panel_work *work, const struct column *columns, int n, float *scratch)
 {
-    bool both = count == 2;
-    struct panels panels = {.count = 1 + both, .stride = stride};
-    if (both && (work[0].w->format != work[1].w->format || cpu->exact)) {
-        cpu_panels(cpu, work, 1, columns, n, stride, scratch);
-        cpu_panels(cpu, work + 1, 1, columns, n, stride, scratch);
-        return;
+    const struct packed *w = work->w;
+    int64_t first = work->panels.first, end = work->panels.end;
+    for (int64_t panel = first; panel < end; panel += 2) {
+        int64_t value = (panel - first) * PANEL_ROWS;
+        struct panels panels = {.count = end - panel < 2 ? 1 : 2,
+                                .stride = work->stride,
+                                .add = work->add,
+                                .factors = work->factors,
+                                .add_at = work->add_at + value,
+                                .next = panel + 2 < end ? cpu_panel_address(w, work->expert, panel + 2) : work->next,
+                                .bytes = w->panel_bytes};
+        for (int i = 0; i < panels.count; i++) {
+            panels.out[i] = work->add ? NULL : work->out + value + i * PANEL_ROWS;
+            if (cpu->exact)
+                exact_panel(work, panel + i, panels.out[i], columns, n, scratch);
+            else
+                panels.at[i] = cpu_panel(cpu, w, work->expert, panel + i, (uint8_t *)scratch + (size_t)i * w->panel_bytes);
+        }
+        if (!cpu->exact)
+            cpu->kernels->panels[w->format](&panels, w->cols, columns, n);
     }
-    if (cpu->exact) {
-        exact_panel(work, columns, n, stride, scratch);
-        return;
-    }
-    panels.bytes = work->w->panel_bytes;
-    panels.next = both && work[0].w == work[1].w ? 2 * panels.bytes : panels.bytes;
-    for (int i = 0; i <= both; i++) {
-        uint8_t *room = (uint8_t *)scratch + (size_t)i * work->w->panel_bytes; // panels of one format and width
-        panels.at[i] = cpu_panel(cpu, work[i].w, work[i].expert, work[i].panel, room);
-        panels.out[i] = work[i].out;
-    }
-    cpu->kernels->panels[work->w->format](&panels, work->w->cols, columns, n);
 }
 
 struct projection {
@@ -84,30 +101,31 @@ struct projection {
     bool needs[ACTIVATION_COUNT];
 };
 
-/* Up to two panels for all rows, to y[n][rows]: at once, or by way of `out` where there is something to add or rows beyond the last. */
-static void project_panels(const struct projection *p, int matrix, int64_t panel, int count, float *scratch)
+/* Some panels for n rows from `at` on, to y[n][rows]: at once, or by way of `out` where there is something to add or rows beyond the last.
+ */
+static void project_rows(const struct projection *p, int matrix, struct pool_items panels, int at, int n, float *scratch)
 {
     const struct packed *w = p->ws[matrix];
-    const struct column *columns = p->cpu->in[w->activation].columns;
-    float out[2][COLUMNS_PER_CALL * PANEL_ROWS], *y = p->ys[matrix]->data + panel * PANEL_ROWS;
-    struct panel_work work[2] = {{w, 0, panel, out[0]}, {w, 0, panel + 1, out[1]}};
-    if (!p->accumulate && (panel + count) * PANEL_ROWS <= w->rows) {
-        work[0].out = y;
-        work[1].out = y + PANEL_ROWS;
-        cpu_panels(p->cpu, work, count, columns, p->n, w->rows, scratch);
-        return;
-    }
-    for (int at = 0; at < p->n; at += COLUMNS_PER_CALL) {
-        int n = p->n - at < COLUMNS_PER_CALL ? p->n - at : COLUMNS_PER_CALL;
-        cpu_panels(p->cpu, work, count, columns + at, n, PANEL_ROWS, scratch);
-        for (int i = 0; i < count; i++) {
-            int64_t first = (panel + i) * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
-            for (int c = 0; c < n; c++) {
-                float *to = y + (int64_t)(at + c) * w->rows + i * PANEL_ROWS;
-                for (int64_t r = 0; r < rows; r++)
-                    to[r] = (p->accumulate ? to[r] : 0.0f) + out[i][c * PANEL_ROWS + r];
-            }
-        }
+    const struct column *columns = p->cpu->in[w->activation].columns + at;
+    int64_t first = panels.first * PANEL_ROWS, stride = (panels.end - panels.first) * PANEL_ROWS;
+    int64_t rows = first + stride < w->rows ? stride : w->rows - first;
+    float out[COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS], *y = p->ys[matrix]->data + at * w->rows + first;
+    bool at_once = !p->accumulate && rows == stride;
+    struct panel_work work = {.w = w, .panels = panels, .out = at_once ? y : out, .stride = at_once ? w->rows : stride};
+    if (w->panels > panels.end)
+        work.next = cpu_panel_address(w, 0, panels.end);
+    cpu_panels(p->cpu, &work, columns, n, scratch);
+    for (int c = 0; !at_once && c < n; c++, y += w->rows)
+        for (int64_t r = 0; r < rows; r++)
+            y[r] = (p->accumulate ? y[r] : 0.0f) + out[c * stride + r];
+}
+
+/* Some panels for all rows, while they are near. */
+static void project_panels(const struct projection *p, int matrix, struct pool_items panels, float *scratch)
+{
+    for (int at = 0, n; at < p->n; at += n) {
+        n = cpu_columns_of_call(p->n - at);
+        project_rows(p, matrix, panels, at, n, scratch);
     }
 }
 
@@ -124,8 +142,10 @@ static void project_thread(void *context, int thread, int threads)
     while (pool_take(p->cpu->pool, p->panels[p->count], LEAST_PANELS, &items))
         for (int matrix = 0; matrix < p->count; matrix++) {
             int64_t before = p->panels[matrix], end = items.end < p->panels[matrix + 1] ? items.end : p->panels[matrix + 1];
-            for (int64_t at = items.first > before ? items.first : before; at < end; at += 2)
-                project_panels(p, matrix, at - before, end - at < 2 ? 1 : 2, scratch);
+            for (int64_t at = items.first > before ? items.first : before; at < end; at += GROUP_PANELS) {
+                int64_t last = at + GROUP_PANELS < end ? at + GROUP_PANELS : end;
+                project_panels(p, matrix, (struct pool_items){at - before, last - before}, scratch);
+            }
         }
 }
 
@@ -161,11 +181,12 @@ static void heads_item(const struct heads *h, int64_t head, int64_t panel, float
     struct column columns[COLUMNS_PER_CALL];
     float out[COLUMNS_PER_CALL * PANEL_ROWS];
     int64_t first = panel * PANEL_ROWS, rows = w->rows - first < PANEL_ROWS ? w->rows - first : PANEL_ROWS;
-    for (int at = 0; at < h->n; at += COLUMNS_PER_CALL) {
-        int n = h->n - at < COLUMNS_PER_CALL ? h->n - at : COLUMNS_PER_CALL;
+    for (int at = 0, n; at < h->n; at += n) {
+        n = cpu_columns_of_call(h->n - at);
         for (int c = 0; c < n; c++)
             columns[c] = all[(at + c) * h->heads + head];
-        cpu_panels(h->cpu, &(struct panel_work){w, head, panel, out}, 1, columns, n, PANEL_ROWS, scratch);
+        struct panel_work work = {.w = w, .expert = head, .panels = {panel, panel + 1}, .out = out, .stride = PANEL_ROWS};
+        cpu_panels(h->cpu, &work, columns, n, scratch);
         for (int c = 0; c < n; c++)
             memcpy(h->y + ((int64_t)(at + c) * h->heads + head) * h->y_stride + first, out + c * PANEL_ROWS, (size_t)rows * sizeof *out);
     }

@@ -27,10 +27,15 @@ static void pack_one(const struct cpu *cpu, const struct packed *w, int64_t expe
                     w->cols, panel * PANEL_ROWS, out);
 }
 
+const uint8_t *cpu_panel_address(const struct packed *w, int64_t expert, int64_t panel)
+{
+    return w->bytes ? w->bytes + (size_t)expert * w->expert_bytes + (size_t)panel * w->panel_bytes : NULL;
+}
+
 const uint8_t *cpu_panel(const struct cpu *cpu, const struct packed *w, int64_t expert, int64_t panel, uint8_t *room)
 {
     if (w->bytes)
-        return w->bytes + (size_t)expert * w->expert_bytes + (size_t)panel * w->panel_bytes;
+        return cpu_panel_address(w, expert, panel);
     pack_one(cpu, w, expert, panel, room);
     return room;
 }

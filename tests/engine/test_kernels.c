@@ -302,11 +302,11 @@ Test(kernels, two_panels_are_each_as_alone)
                 for (int n = 1; n <= MAX_COLUMNS; n++) {
                     enum { STRIDE = 2 * PANEL_ROWS + 1 };
                     float alone[2][MAX_OUT], both[MAX_COLUMNS][STRIDE];
+                    struct panels two = {.count = 2, .at = {a_panel, b_panel}, .out = {both[0], both[0] + PANEL_ROWS}, .stride = STRIDE};
                     poison(both[0], MAX_COLUMNS * STRIDE);
                     multiply(kernels, packed, a_panel, k, a->columns, n, alone[0]);
                     multiply(kernels, packed, b_panel, k, a->columns, n, alone[1]);
-                    kernels->panels[packed](&(struct panels){2, {a_panel, b_panel}, {both[0], both[0] + PANEL_ROWS}, STRIDE, 0, 0}, k,
-                                            a->columns, n);
+                    kernels->panels[packed](&two, k, a->columns, n);
                     for (int c = 0; c < MAX_COLUMNS; c++)
                         for (int r = 0; r < STRIDE; r++) {
                             bool written = c < n && r < 2 * PANEL_ROWS;
@@ -319,6 +319,51 @@ Test(kernels, two_panels_are_each_as_alone)
                 free(a_panel);
                 free(b_panel);
             }
+}
+
+/* Weighted and added, products are what they are apart, and what lies around is left alone. */
+static void check_added(const struct cpu_kernels *kernels, const struct tensor_format *format, int count)
+{
+    enum { K = 256, AT = 3, STRIDE = AT + 2 * PANEL_ROWS + 1 };
+    enum pack_format packed = pack_format_of(format->type);
+    uint8_t *panels[2] = {new_panel(format, K, PANEL_ROWS), new_panel(format, K, PANEL_ROWS)};
+    struct activations *a = new_activations(packed, K, 7);
+    float apart[2][MAX_OUT], sums[MAX_COLUMNS][STRIDE], factors[MAX_COLUMNS], *rows[MAX_COLUMNS];
+    for (int c = 0; c < MAX_COLUMNS; c++) {
+        rows[c] = sums[MAX_COLUMNS - 1 - c]; // in an order of their own
+        factors[c] = 0.3f * (float)(c - 5);
+    }
+    for (int n = 1; n <= MAX_COLUMNS; n++) {
+        for (int c = 0; c < MAX_COLUMNS; c++)
+            for (int r = 0; r < STRIDE; r++)
+                sums[c][r] = (float)(c * STRIDE + r);
+        for (int i = 0; i < count; i++)
+            multiply(kernels, packed, panels[i], K, a->columns, n, apart[i]);
+        struct panels work = {.count = count, .at = {panels[0], panels[1]}, .add = rows, .factors = factors, .add_at = AT};
+        kernels->panels[packed](&work, K, a->columns, n);
+        for (int c = 0; c < MAX_COLUMNS; c++)
+            for (int r = 0; r < STRIDE; r++) {
+                int from = r - AT;
+                float was = (float)((MAX_COLUMNS - 1 - c) * STRIDE + r), wanted = was;
+                if (c < n && from >= 0 && from < count * PANEL_ROWS)
+                    wanted = fmaf(factors[c], apart[from / PANEL_ROWS][c * PANEL_ROWS + from % PANEL_ROWS], was);
+                cr_expect_eq(rows[c][r], wanted, "%s %s, %d panels, %d columns: column %d, row %d", kernels->name, format->name, count, n,
+                             c, r);
+            }
+    }
+    free(a);
+    free(panels[0]);
+    free(panels[1]);
+}
+
+Test(kernels, products_are_added_where_they_belong)
+{
+    const struct cpu_kernels *all[] = {&cpu_kernels_scalar, wide_kernels(0), wide_kernels(1)};
+    const struct tensor_format *format;
+    for (size_t f = 0; (format = tensor_format_at(f)); f++)
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            for (int count = 1; all[i] && count <= 2; count++)
+                check_added(all[i], format, count);
 }
 
 /* A value that is no number makes the products of its block NaN, and those of no other column. */
