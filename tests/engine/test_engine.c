@@ -304,3 +304,50 @@ Test(engine, other_targets_of_a_row_score_as_if_each_were_alone)
     cr_expect_eq(err.code, ERROR_INPUT);
     close_engine(&o);
 }
+
+/* A step of so many rows that products are quantised and added where they are made, and experts have columns for several calls, gives the
+ * bits of steps of few rows. */
+static void check_large_step(const char *quantisation, int threads)
+{
+    static const char shape[] =
+        "{\"name\": \"t\", \"arch\": \"qwen3moe\", \"layers\": 2, \"embedding\": 256, \"heads\": 2, \"kv_heads\": 1, "
+        "\"head_dim\": 128, \"experts\": 18, \"top_k\": 4, \"expert_width\": 512, \"vocabulary\": 320, \"context\": 1024}";
+    enum { ROWS = 700, FEW = 50 };
+    struct error err = {0};
+    char json[] = "/tmp/jeoul-test-shape-XXXXXX", path[sizeof json + 5];
+    int fd = mkstemp(json);
+    cr_assert(fd >= 0 && write(fd, shape, sizeof shape - 1) == (ssize_t)sizeof shape - 1);
+    close(fd);
+    snprintf(path, sizeof path, "%s.gguf", json);
+    cr_assert(synth_write(path, &(struct synth_options){.shape = json, .quantisation = quantisation, .seed = 3}, &err), "%s", err.message);
+    struct model_file *file = model_file_open(path, &err);
+    cr_assert_not_null(file, "%s", err.message);
+    struct engine_options options = {.threads = threads, .kv_tokens = 2 * ROWS + 64, .max_rows = ROWS};
+    struct engine *engine = engine_open(file, &options, &err);
+    cr_assert_not_null(engine, "%s", err.message);
+    struct engine_row *rows = calloc(2 * ROWS, sizeof *rows);
+    for (int which = 0; which < 2; which++) {
+        int seq = engine_seq_new(engine, &err), step = which ? FEW : ROWS;
+        for (int i = 0; i < ROWS; i++)
+            rows[which * ROWS + i] =
+                (struct engine_row){.seq = seq, .token = (i * 37 + 11) % 320, .want = ENGINE_WANT_SCORE, .target = i % 320};
+        for (int at = 0; at < ROWS; at += step)
+            cr_assert(engine_step(engine, rows + which * ROWS + at, step, &err), "%s", err.message);
+    }
+    for (int i = 0; i < ROWS; i++)
+        cr_expect_eq(memcmp(&rows[i].log_probability, &rows[ROWS + i].log_probability, sizeof(float)), 0, "%s, %d threads: row %d",
+                     quantisation, threads, i);
+    free(rows);
+    engine_close(engine);
+    model_file_close(file);
+    unlink(path);
+    unlink(json);
+}
+
+Test(engine, a_large_step_gives_the_bits_of_small_ones)
+{
+    static const char *const quantisations[] = {"q8_0", "q4_0", "q4_k_m", "bf16"};
+    for (int threads = 1; threads <= 2; threads++)
+        for (size_t i = 0; i < sizeof quantisations / sizeof *quantisations; i++)
+            check_large_step(quantisations[i], threads);
+}
