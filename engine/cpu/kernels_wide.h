@@ -416,17 +416,6 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
 /* --- any number of panels and columns
  * ----------------------------------------------------------------------------------------------------- */
 
-/* A tile's products [width][V panels], weighted and added to where they belong. */
-static inline void add_products(const struct panels *p, int first, int at, int width, const float *products, const int V)
-{
-    for (int c = 0; c < width; c++, products += V * PANEL_ROWS) {
-        float *y = p->add[at + c] + p->add_at + first * PANEL_ROWS;
-        vf factor = vf_set(p->factors[at + c]);
-        for (int i = 0; i < V * PANEL_ROWS; i += LANES)
-            vf_store(y + i, vf_fma(factor, vf_load(products + i), vf_load(y + i)));
-    }
-}
-
 /* n columns in as few tiles as there can be, and those alike wide: one column alone costs nearly as much as two. */
 #define TILE_OF(NAME, V, C)                                                                                                                \
     case C:                                                                                                                                \
@@ -441,33 +430,55 @@ static inline void add_products(const struct panels *p, int first, int at, int w
 #define PANELS_BY_COLUMNS(NAME, V, MOST)                                                                                                   \
     static void NAME##_by_##V(const struct panels *p, int first, int64_t k, const struct column *columns, int n)                           \
     {                                                                                                                                      \
-        float products[MOST * V * PANEL_ROWS];                                                                                             \
         int tiles = (n + MOST - 1) / MOST, share = 31 - __builtin_clz((unsigned)tiles | 1);                                                \
         for (int at = 0, done = 0, width; tiles > 0; tiles--, done++, at += width) {                                                       \
             struct tile t = {.k = k, .x = columns + at, .stride = p->stride, .share = share, .first = done == 0};                          \
-            if (p->add)                                                                                                                    \
-                t.stride = V * PANEL_ROWS;                                                                                                 \
             width = (n - at + tiles - 1) / tiles;                                                                                          \
             EACH(v, V) {                                                                                                                   \
                 t.panel[v] = p->at[first + v];                                                                                             \
-                t.out[v] = p->add ? products + v * PANEL_ROWS : p->out[first + v] + at * p->stride;                                        \
+                t.out[v] = p->out[first + v] + at * p->stride;                                                                             \
                 if (V > 1 && p->next && done < 1 << share)                                                                                 \
                     t.next[v] = p->next + p->bytes * (size_t)v + ((p->bytes * (size_t)done) >> share);                                     \
             }                                                                                                                              \
             switch (width) {                                                                                                               \
                 TILES_TO_##MOST(NAME, V)                                                                                                   \
             }                                                                                                                              \
-            if (p->add)                                                                                                                    \
-                add_products(p, first, at, width, products, V);                                                                            \
         }                                                                                                                                  \
     }
+
+typedef void panels_function(const struct panels *, int64_t k, const struct column *, int n);
+
+/* Products made apart, some columns at a time, weighted and added to where they belong while they are near. */
+static void add_products(panels_function *multiply, const struct panels *p, int64_t k, const struct column *columns, int n)
+{
+    enum { MOST = 96, WIDTH = 2 * PANEL_ROWS };
+    float products[MOST * WIDTH];
+    for (int at = 0, m; at < n; at += m) {
+        m = n - at < MOST ? n - at : MOST;
+        struct panels apart = *p;
+        apart.add = NULL;
+        apart.out[0] = products;
+        apart.out[1] = products + PANEL_ROWS;
+        apart.stride = WIDTH;
+        multiply(&apart, k, columns + at, m);
+        for (int c = 0; c < m; c++) {
+            float *y = p->add[at + c] + p->add_at;
+            vf factor = vf_set(p->factors[at + c]);
+            for (int i = 0; i < p->count * PANEL_ROWS; i += LANES)
+                vf_store(y + i, vf_fma(factor, vf_load(products + c * WIDTH + i), vf_load(y + i)));
+        }
+    }
+}
+
 #if TILE_PANELS == 2
 #define PANEL_FUNCTION(NAME)                                                                                                               \
     PANELS_BY_COLUMNS(NAME, 1, 8)                                                                                                          \
     PANELS_BY_COLUMNS(NAME, 2, 6)                                                                                                          \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
-        if (p->count == 2 && n > ONE_STREAM)                                                                                               \
+        if (p->add)                                                                                                                        \
+            add_products(panels_##NAME, p, k, columns, n);                                                                                 \
+        else if (p->count == 2 && n > ONE_STREAM)                                                                                          \
             NAME##_by_2(p, 0, k, columns, n);                                                                                              \
         else                                                                                                                               \
             for (int first = 0; first < p->count; first++)                                                                                 \
@@ -478,7 +489,9 @@ static inline void add_products(const struct panels *p, int first, int at, int w
     PANELS_BY_COLUMNS(NAME, 1, 4)                                                                                                          \
     static void panels_##NAME(const struct panels *p, int64_t k, const struct column *columns, int n)                                      \
     {                                                                                                                                      \
-        for (int first = 0; first < p->count; first++)                                                                                     \
+        if (p->add)                                                                                                                        \
+            add_products(panels_##NAME, p, k, columns, n);                                                                                 \
+        for (int first = 0; !p->add && first < p->count; first++)                                                                          \
             NAME##_by_1(p, first, k, columns, n);                                                                                          \
     }
 #endif
