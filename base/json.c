@@ -126,33 +126,37 @@ static const char *kind(const cJSON *value)
     return "is an object";
 }
 
+static bool unknown_key(const struct json_at *at, const char *key, const char *const *allowed, struct error *err)
+{
+    const char *nearest = NULL;
+    size_t best = (size_t)-1;
+    struct text list = {0};
+    for (const char *const *name = allowed; *name; name++) {
+        size_t distance = text_distance(key, *name);
+        if (distance < best) {
+            best = distance;
+            nearest = *name;
+        }
+        text_format(&list, "%s%s", list.length ? ", " : "", *name);
+    }
+    bool near = nearest && best <= 2 + strlen(key) / 4;
+    json_error(at, err, "unknown key \"%.64s\"%s%s%s; allowed: %s", key, near ? ", did you mean \"" : "", near ? nearest : "",
+               near ? "\"?" : "", list.bytes ? list.bytes : "none");
+    text_free(&list);
+    return false;
+}
+
 bool json_only(const struct json_at *at, const char *const *allowed, struct error *err)
 {
     if (!json_object(at, err))
         return false;
     const cJSON *member;
     cJSON_ArrayForEach(member, at->value) {
-        const char *nearest = NULL;
-        size_t best = (size_t)-1;
-        struct text list = {0};
-        bool known = false;
-        for (const char *const *name = allowed; *name; name++) {
-            known = known || strcmp(*name, member->string) == 0;
-            size_t distance = text_distance(member->string, *name);
-            if (distance < best) {
-                best = distance;
-                nearest = *name;
-            }
-            text_format(&list, "%s%s", list.length ? ", " : "", *name);
-        }
-        if (!known) {
-            bool near = nearest && best <= 2 + strlen(member->string) / 4;
-            json_error(at, err, "unknown key \"%.64s\"%s%s%s; allowed: %s", member->string, near ? ", did you mean \"" : "",
-                       near ? nearest : "", near ? "\"?" : "", list.bytes ? list.bytes : "none");
-        }
-        text_free(&list);
-        if (!known)
-            return false;
+        const char *const *name = allowed;
+        while (*name && strcmp(*name, member->string) != 0)
+            name++;
+        if (!*name)
+            return unknown_key(at, member->string, allowed, err);
     }
     return true;
 }
