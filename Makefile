@@ -3,7 +3,7 @@
 #   make run    install what is missing, build, run the demonstration plan, print a table and the report's path
 #   make test   install what is missing, build, run every test
 #
-#   make            build ./jeoul                      make fuzz      every fuzzer, ten minutes in all (FUZZ_SECONDS=…)
+#   make            build ./jeoul                      make fuzz      every fuzzer, ten minutes of a processor (FUZZ_SECONDS=…)
 #   make check      tests under ASan and UBSan         make tsan      the threaded tests under TSan
 #   make lint       format, static analysis            make neon      the goldens on an emulated AArch64
 #   make instructions   the hot kernels' against those agreed on
