@@ -110,9 +110,10 @@ void cpu_quantise_share(const struct cpu *, struct activations_q *room, enum act
  * and n are multiples of their kind's block. */
 void cpu_quantise_part(const struct cpu *, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t i,
                        int64_t first, int64_t n);
-/* Columns that are multiplied while some panels are near: how many of those that are left. Calls are alike large, so that none has so few
- * that it waits for memory. */
-enum { COLUMNS_PER_CALL = 96 };
+/* Panels that are near while columns are multiplied: whole cache lines of what comes out, and the least that is shared out. */
+enum { GROUP_PANELS = 4 };
+/* How many of the columns that are left go into a call, at most COLUMNS_PER_CALL. Calls are alike large, so that none has so few that it
+ * waits for memory. */
 int cpu_columns_of_call(int64_t left);
 /* Panels of an expert's matrix, and where their products go: 16 for each column and panel, `stride` floats from column to column. */
 struct panel_work {

@@ -1,8 +1,9 @@
 /* The experts of a layer: tokens sorted by expert, each expert's weights read once for all its tokens.
  *
- * A pair is (row, choice): row × top_k + choice. Pairs are sorted by expert (counting sort). Then, with barriers between: inputs quantised
- * once a row · gate and up, SwiGLU on their output · the product quantised once a pair · down, weighted and added to the stream, a row's
- * experts in the order of their numbers, so that the result depends neither on threads nor on who else is in the batch.
+ * A pair is (row, choice): row × top_k + choice. Pairs are sorted by expert (counting sort), and what is made of them lies in that order.
+ * Then, with barriers between: inputs quantised once a row · gate and up, SwiGLU on their output · the product quantised once a pair, of
+ * many pairs while it is near and without a barrier · down, weighted and added to the stream, a row's experts in the order of their
+ * numbers, so that the result depends neither on threads nor on who else is in the batch.
  *
  * Few pairs wait for memory, and what memory gives depends on the length of the runs that are read: single panels here and there come at
  * half its speed, four at a time at seven eighths (docs/performance.md). So threads take long runs, of one expert after the other; down's
@@ -11,7 +12,7 @@
 
 #include <string.h>
 
-enum { LEAST_PANELS = 4, GROUP_PANELS = 4, MOST_UNIT = 16, OUT_FLOATS = COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS };
+enum { MOST_UNIT = 256 / PANEL_ROWS, OUT_FLOATS = COLUMNS_PER_CALL * GROUP_PANELS * PANEL_ROWS };
 
 struct expert_work {
     struct cpu *cpu;
@@ -109,8 +110,7 @@ static void gate_up_panels(const struct expert_work *w, int expert, struct pool_
     gate_up_product(w, expert, panels, at, n, gate, up, stride);
 }
 
-/* Some panels of gate and up for all of an expert's tokens, and, where that isn't left for later, their product quantised while it is near.
- */
+/* Some panels of gate and up for all of an expert's tokens, and, where it isn't left for later, their product quantised while near. */
 static void gate_up_of_expert(const struct expert_work *w, int expert, struct pool_items panels, float *scratch)
 {
     struct cpu *cpu = w->cpu;
@@ -137,7 +137,7 @@ static bool take_panels(const struct expert_work *w, int64_t each, int unit, str
                         struct pool_items *panels)
 {
     int64_t units = (each + unit - 1) / unit;
-    if (left->first == left->end && !pool_take(w->cpu->pool, units * w->n_active, (LEAST_PANELS + unit - 1) / unit, left))
+    if (left->first == left->end && !pool_take(w->cpu->pool, units * w->n_active, (GROUP_PANELS + unit - 1) / unit, left))
         return false;
     int64_t before = left->first / units * units, end = left->end < before + units ? left->end : before + units;
     *expert = w->active[left->first / units];
@@ -276,7 +276,7 @@ static void experts_thread(void *context, int thread, int threads)
 static void share_units(struct expert_work *w)
 {
     enum activation kind = w->down->activation;
-    int unit = kind == ACTIVATION_INT8_256 ? 256 / PANEL_ROWS : GROUP_PANELS;
+    int unit = kind == ACTIVATION_INT8_256 ? MOST_UNIT : GROUP_PANELS;
     int64_t units = (w->gate->panels + unit - 1) / unit * w->n_active;
     w->quantises = w->pairs > FEW_PAIRS && kind != ACTIVATION_FLOAT && units >= 16 * pool_threads(w->cpu->pool);
     w->unit = w->quantises ? unit : 1;

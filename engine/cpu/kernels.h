@@ -43,6 +43,9 @@ enum { PANEL_ROWS = 16 };
 /* So few columns wait for memory, which gives one stream sooner than two: panels are multiplied one after the other. */
 enum { ONE_STREAM = 16 };
 
+/* And so many are multiplied while some panels are near: a multiple of the widest tiles. */
+enum { COLUMNS_PER_CALL = 96 };
+
 enum pack_format {
     PACK_F32,
     PACK_F16,
@@ -88,7 +91,7 @@ struct column_room {
 };
 
 /* Panels of one format and width that are multiplied with the same columns: out[i][n][16] = at[i] · columns, or, where there is `add`,
- * add[n][add_at + 16 i …] += factors[n] · (at[i] · columns). */
+ * add[n][add_at + 16 i …] += factors[n] · (at[i] · columns), of at most COLUMNS_PER_CALL columns. */
 struct panels {
     int count; // 1 or 2
     const uint8_t *at[2];

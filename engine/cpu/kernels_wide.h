@@ -448,25 +448,22 @@ TILE q6_k_tile(const struct tile *t, const int V, const int C)
 
 typedef void panels_function(const struct panels *, int64_t k, const struct column *, int n);
 
-/* Products made apart, some columns at a time, weighted and added to where they belong while they are near. */
+/* Products made apart, weighted and added to where they belong while they are near. */
 static void add_products(panels_function *multiply, const struct panels *p, int64_t k, const struct column *columns, int n)
 {
-    enum { MOST = 96, WIDTH = 2 * PANEL_ROWS };
-    float products[MOST * WIDTH];
-    for (int at = 0, m; at < n; at += m) {
-        m = n - at < MOST ? n - at : MOST;
-        struct panels apart = *p;
-        apart.add = NULL;
-        apart.out[0] = products;
-        apart.out[1] = products + PANEL_ROWS;
-        apart.stride = WIDTH;
-        multiply(&apart, k, columns + at, m);
-        for (int c = 0; c < m; c++) {
-            float *y = p->add[at + c] + p->add_at;
-            vf factor = vf_set(p->factors[at + c]);
-            for (int i = 0; i < p->count * PANEL_ROWS; i += LANES)
-                vf_store(y + i, vf_fma(factor, vf_load(products + c * WIDTH + i), vf_load(y + i)));
-        }
+    enum { WIDTH = 2 * PANEL_ROWS };
+    float products[COLUMNS_PER_CALL * WIDTH];
+    struct panels apart = *p;
+    apart.add = NULL;
+    apart.out[0] = products;
+    apart.out[1] = products + PANEL_ROWS;
+    apart.stride = WIDTH;
+    multiply(&apart, k, columns, n);
+    for (int c = 0; c < n; c++) {
+        float *y = p->add[c] + p->add_at;
+        vf factor = vf_set(p->factors[c]);
+        for (int i = 0; i < p->count * PANEL_ROWS; i += LANES)
+            vf_store(y + i, vf_fma(factor, vf_load(products + c * WIDTH + i), vf_load(y + i)));
     }
 }
 
@@ -491,8 +488,9 @@ static void add_products(panels_function *multiply, const struct panels *p, int6
     {                                                                                                                                      \
         if (p->add)                                                                                                                        \
             add_products(panels_##NAME, p, k, columns, n);                                                                                 \
-        for (int first = 0; !p->add && first < p->count; first++)                                                                          \
-            NAME##_by_1(p, first, k, columns, n);                                                                                          \
+        else                                                                                                                               \
+            for (int first = 0; first < p->count; first++)                                                                                 \
+                NAME##_by_1(p, first, k, columns, n);                                                                                      \
     }
 #endif
 

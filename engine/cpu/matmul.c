@@ -3,30 +3,30 @@
 
 #include <string.h>
 
-enum { MAX_MATRICES = 4, LEAST_PANELS = 4, GROUP_PANELS = 4 };
+enum { MAX_MATRICES = 4 };
+
+/* The place of a value in each array of a room. */
+static struct column_room room_at(const struct column_room *r, enum activation kind, int64_t value)
+{
+    int64_t block = kind == ACTIVATION_INT8_256 ? 256 : 32, sum_of = kind == ACTIVATION_INT8_256 ? 16 : 32;
+    if (kind == ACTIVATION_BF16)
+        return (struct column_room){.b = r->b + value};
+    return (struct column_room){
+        .q = r->q + value, .scale = r->scale + value / block, .sum = r->sum + value / sum_of, .sum32 = r->sum32 + value / 32};
+}
 
 void cpu_quantise_part(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width, int64_t i,
                        int64_t first, int64_t n)
 {
-    int64_t block = kind == ACTIVATION_INT8_256 ? 256 : 32, sum_of = kind == ACTIVATION_INT8_256 ? 16 : 32, at = i * width;
-    struct column_room row = {0}, *r = &room->rows;
     if (kind == ACTIVATION_FLOAT) {
         room->columns[i] = (struct column){.f = x};
         return;
     }
-    if (kind == ACTIVATION_BF16)
-        row.b = r->b + i * (width + width % 2);
-    else
-        row =
-            (struct column_room){.q = r->q + at, .scale = r->scale + at / block, .sum = r->sum + at / sum_of, .sum32 = r->sum32 + at / 32};
+    struct column_room row = room_at(&room->rows, kind, i * (kind == ACTIVATION_BF16 ? width + width % 2 : width));
+    struct column_room part = room_at(&row, kind, first);
     if (first == 0)
         room->columns[i] = (struct column){.b = row.b, .q = row.q, .scale = row.scale, .sum = row.sum, .sum32 = row.sum32};
-    if (kind == ACTIVATION_BF16)
-        row.b += first;
-    else
-        row = (struct column_room){
-            .q = row.q + first, .scale = row.scale + first / block, .sum = row.sum + first / sum_of, .sum32 = row.sum32 + first / 32};
-    cpu->kernels->quantise[kind](x + first, n, &row);
+    cpu->kernels->quantise[kind](x + first, n, &part);
 }
 
 void cpu_quantise_share(const struct cpu *cpu, struct activations_q *room, enum activation kind, const float *x, int64_t width,
@@ -101,8 +101,7 @@ struct projection {
     bool needs[ACTIVATION_COUNT];
 };
 
-/* Some panels for n rows from `at` on, to y[n][rows]: at once, or by way of `out` where there is something to add or rows beyond the last.
- */
+/* Some panels for n rows from `at` on, to y[n][rows]; by way of `out` where there is something to add or rows beyond the last. */
 static void project_rows(const struct projection *p, int matrix, struct pool_items panels, int at, int n, float *scratch)
 {
     const struct packed *w = p->ws[matrix];
@@ -139,7 +138,7 @@ static void project_thread(void *context, int thread, int threads)
                                threads);
     pool_barrier(p->cpu->pool);
     struct pool_items items;
-    while (pool_take(p->cpu->pool, p->panels[p->count], LEAST_PANELS, &items))
+    while (pool_take(p->cpu->pool, p->panels[p->count], GROUP_PANELS, &items))
         for (int matrix = 0; matrix < p->count; matrix++) {
             int64_t before = p->panels[matrix], end = items.end < p->panels[matrix + 1] ? items.end : p->panels[matrix + 1];
             for (int64_t at = items.first > before ? items.first : before; at < end; at += GROUP_PANELS) {
